@@ -27,6 +27,18 @@ pub enum ValueShape {
     TypedList,
 }
 
+/// What to do when an attribute that the app can't change has changed in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnImmutableChange {
+    /// Hold the person until somebody decides.
+    Hold,
+    /// Make a new account, and switch the old one off when it is there.
+    Recreate,
+    /// Keep the old value in the app.
+    Ignore,
+}
+
 /// When an attribute is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::attributes::path_of;
 use super::blot;
 use super::diagnostic::Diagnostic;
-use super::directory::{CHECKS, Check};
+use super::directory::{self, Check};
 use super::document::Document;
 use super::forms::{AppAddress, WebAddress, normal_form};
 use super::words;
@@ -18,17 +18,13 @@ use crate::model::TenantName;
 
 /// The checks of a tenant file, in the order of the file.
 pub(super) const OF_A_TENANT: [Check; 7] =
-    [directory, scope, app_address, spelt_otherwise, app_token, overrides, deletion];
+    [directory::check, scope, app_address, spelt_otherwise, app_token, overrides, deletion];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
 
 /// The checks of `rosterd.toml`.
 pub(super) const OF_THE_GLOBAL_FILE: [Check; 3] = [store, receivers, status];
-
-fn directory(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    CHECKS.iter().for_each(|check| check(document, found));
-}
 
 fn scope(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
     if document.is_true(&["scope", "all_users"]) && document.get(&["scope", "users"]).is_none() {

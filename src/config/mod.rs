@@ -26,6 +26,7 @@ pub mod profiles;
 pub mod reference;
 pub mod schema;
 pub mod secret;
+pub mod secret_ref;
 mod shape;
 pub mod tenant;
 pub(crate) mod words;

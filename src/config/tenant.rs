@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::attributes::OnImmutableChange;
 use super::directory::SourceTables;
 use super::drift::DriftTable;
-use super::forms::{Day, Limit, Period, Schedule, Zone};
+use super::forms::{Limit, Period, Schedule, Zone};
 use super::profile::{ProfileOverrides, RateSetting};
+pub use super::secret_ref::SecretRef;
 
 /// One connection: a directory, an app, and the rules between them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -43,30 +45,6 @@ pub struct TenantFile {
     /// How often the app is compared with what was last known of it.
     #[serde(default)]
     pub drift: DriftTable,
-}
-
-/// Where a secret is kept. Exactly one of `credential`, `file` and `env`; a secret is never written in a tenant file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend(
-    "minProperties" = 1,
-    "maxProperties" = 2,
-    "x-one-of" = ["credential", "file", "env"],
-    "x-hint" = "a secret is never written in this file: write { credential = \"name\" }, { file = \"path\" } or { env = \"NAME\" }"
-))]
-pub struct SecretRef {
-    /// The name of a systemd credential (`LoadCredential=`), read from `$CREDENTIALS_DIRECTORY`.
-    #[schemars(extend("format" = "credential-name"))]
-    pub credential: Option<String>,
-    /// A file that only its owner can read; no symbolic link.
-    #[schemars(length(min = 1))]
-    pub file: Option<PathBuf>,
-    /// The name of an environment variable.
-    #[schemars(extend("format" = "environment-variable"))]
-    pub env: Option<String>,
-    /// The day from which on it is no longer taken, to be warned 30, 7 and 1 days before. A token that is a JSON Web Token says so
-    /// itself.
-    pub expires: Option<Day>,
 }
 
 /// `[scope]`: who belongs, beside or instead of what the directory assigns.
@@ -158,18 +136,6 @@ pub enum DeprovisioningAction {
     Delete,
     /// Leave it as it is.
     Nothing,
-}
-
-/// What to do when an attribute that the app can't change has changed in the directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnImmutableChange {
-    /// Hold the person until somebody decides.
-    Hold,
-    /// Make a new account, and switch the old one off when it is there.
-    Recreate,
-    /// Keep the old value in the app.
-    Ignore,
 }
 
 /// What becomes of an adopted account whose person is no longer assigned.

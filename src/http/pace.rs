@@ -14,6 +14,8 @@ use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, state::InMemorySt
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::client::{Client, HttpRequest, HttpResponse};
+use super::error::SendError;
 use super::observer::{Observer, Unobserved};
 use crate::config::forms::Rate;
 
@@ -156,7 +158,22 @@ pub struct Pacer {
 /// Permission for one call. Hold it until the answer is read: it is also the place among the calls in flight.
 #[must_use]
 pub struct Permit {
-    _slot: Option<OwnedSemaphorePermit>,
+    slot: Option<OwnedSemaphorePermit>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Permit {
+    /// Makes the call, and tells the observer how it ended.
+    ///
+    /// # Errors
+    /// When there is no answer at all.
+    pub async fn send(self, client: &Client, request: HttpRequest) -> Result<HttpResponse, SendError> {
+        let (method, begun) = (request.method, Instant::now());
+        let sent = client.send(request).await;
+        drop(self.slot);
+        self.observer.called(method, sent.as_ref().ok().map(|reply| reply.status), begun.elapsed());
+        sent
+    }
 }
 
 impl Pacer {
@@ -206,7 +223,7 @@ impl Pacer {
         // It may have closed meanwhile.
         self.shared.gate().await;
         self.observer.waited(asked.elapsed());
-        Permit { _slot: slot }
+        Permit { slot, observer: Arc::clone(&self.observer) }
     }
 
     /// Lets nobody call for this long; the other side asked for it. A shorter wish never shortens a longer one.

@@ -1,6 +1,9 @@
 //! What the other side wrote, made fit for one line of a log or a terminal. In: answers. Out: short plain text.
 
+use serde_json::Value;
+
 use super::HttpResponse;
+use super::failure::reason;
 use crate::model::text::is_unseen;
 
 /// The longest message kept, in characters.
@@ -50,4 +53,31 @@ pub(crate) fn clean(text: &str) -> String {
 /// A body without the byte order mark that some servers put before it (RFC 8259 §8.1 lets a reader ignore it).
 pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// The status and the reason, whatever shape the product gives it: `{"message"}`, `{"error","description"}`,
+/// `{"status":{"message"}}`, a text, a page.
+pub(crate) fn refusal(reply: &HttpResponse) -> String {
+    let said = if is_html(reply) {
+        html(&reply.body)
+    } else {
+        match serde_json::from_slice::<Value>(without_mark(&reply.body)) {
+            Ok(value) => clean(&said(&value).unwrap_or_default()),
+            Err(_) => clean(&String::from_utf8_lossy(&reply.body)),
+        }
+    };
+    match said.as_str() {
+        "" => format!("{} ({}) with an empty body", reply.status, reason(reply.status)),
+        said => format!("{}: {said}", reply.status),
+    }
+}
+
+fn said(value: &Value) -> Option<String> {
+    const NAMES: [&str; 6] = ["message", "error_description", "description", "errorSummary", "error", "status"];
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Object(object) => NAMES.iter().find_map(|name| object.get(*name).and_then(said)),
+        Value::Array(values) => values.iter().find_map(said),
+        _ => None,
+    }
 }

@@ -47,12 +47,13 @@ pub use pattern::GroupMatch;
 pub use reason::{MembershipCause, Reason, Remark};
 pub use status_sign::StatusSign;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the directory says of a person's account.
 ///
 /// Directories have many words for it; every source maps them onto these three (`facts` of each source's module doc).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LifecycleStatus {
     /// May be given an account.

@@ -10,8 +10,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Map, Value};
 
 use super::fault::ScimFault;
+use super::id::Id;
 use super::members::MemberEdit;
-use super::store::{Id, Resource, ResourceDraft, SandboxState};
+use super::store::{Resource, ResourceDraft, SandboxState};
 use crate::schema::ENTERPRISE;
 use crate::schema::{Attribute, Mutability, ResourceType, Schema, Type};
 

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::fault::ScimFault;
+use super::id::Id;
 use super::misbehave::{Misbehave, Mischief};
-use super::store::{Id, Resource, ResourceDraft};
+use super::store::{Resource, ResourceDraft};
 use crate::schema::ResourceType;
 
 /// The most members that an app shows which cuts its lists.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::store::Id;
+use super::id::Id;
 
 /// A change of one group's members, kept apart from the members themselves: a group may have a hundred thousand of them, and a
 /// PATCH of fifty should not copy them all to be atomic.

@@ -15,6 +15,7 @@ mod fault;
 mod filter;
 mod group_habits;
 mod handlers;
+mod id;
 
 mod members;
 mod misbehave;

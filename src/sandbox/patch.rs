@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use super::admit;
 use super::fault::ScimFault;
 use super::filter::{self, FilterNode};
+use super::id::Id;
 use super::patch_values::{self, Verb};
 use super::render::ResourceView;
-use super::store::{Id, Resource, ResourceDraft, SandboxState};
+use super::store::{Resource, ResourceDraft, SandboxState};
 use crate::schema::{Attribute, Mutability, ResourceType, Schema};
 
 const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::fault::ScimFault;
 use super::filter::Subject;
-use super::store::{Id, Resource, SandboxState};
+use super::id::Id;
+use super::store::{Resource, SandboxState};
 use crate::schema::ResourceType;
 
 /// A resource together with what its representation depends on.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -385,12 +384,7 @@ impl App {
 
         let permit = self.turn(call.method, root).await.ok_or_else(|| asked.closed())?;
         self.calls.count(call.method);
-        let begun = Instant::now();
-        let sent = self.http.send(request).await;
-        drop(permit);
-        self.observer().called(call.method, sent.as_ref().ok().map(|reply| reply.status), begun.elapsed());
-
-        let result = match sent {
+        let result = match permit.send(&self.http, request).await {
             Ok(reply) => {
                 self.heed(&reply);
                 asked.answer(&reply, room).map(|body| ScimResponse {

@@ -15,9 +15,3 @@ pub struct Choice {
     /// Why, and how to choose otherwise; a sentence for people.
     pub reason: &'static str,
 }
-
-/// What the vendor of a directory chooses otherwise, for tenants of one app.
-pub fn of<'a>(source: &str, app: &'a str) -> impl Iterator<Item = Choice> + use<'a> {
-    let all = super::kind::of_product(source).map(super::kind::DirectoryKind::choices).unwrap_or_default();
-    all.iter().copied().filter(move |choice| choice.app.is_none_or(|of| of == app))
-}

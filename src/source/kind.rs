@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::choices::Choice;
+pub use super::choices::Choice;
 use super::{Source, SourceError};
 use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::directory::SourceTables;
 use crate::config::profile::RateSetting;
 use crate::config::secret::{SecretError, Secrets};
-use crate::config::tenant::SecretRef;
+use crate::config::secret_ref::SecretRef;
 use crate::http::pace::Pacer;
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError};
@@ -31,37 +31,38 @@ directories!(kinds);
 /// A rule of a mapping: the SCIM attribute and the right-hand side.
 pub type DefaultMapping = (&'static str, &'static str);
 
+/// One product: what `init` writes for it, and what its vendor chooses otherwise.
+#[derive(Debug)]
+pub struct DirectoryProduct {
+    /// As `init --source` calls it.
+    pub name: &'static str,
+    /// The table that `init` writes.
+    pub template: &'static str,
+    /// The usual mapping.
+    pub mapping: &'static [DefaultMapping],
+    /// What `init` writes before the mapping; and after it, unless the app's folder says something for this directory.
+    pub around_mapping: [&'static str; 2],
+    /// Choices that the vendor's guide or console makes otherwise.
+    pub choices: &'static [Choice],
+}
+
+impl DirectoryProduct {
+    /// A product of which only the name is known.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, template: "", mapping: &[], around_mapping: ["", ""], choices: &[] }
+    }
+}
+
 /// One kind of directory, before a tenant is connected to it.
 pub trait DirectoryKind: Sync {
     /// The key of its table in `[source]`.
     fn table(&self) -> &'static str;
 
-    /// The products of this kind, as `init --source` calls them. A kind with one product has its name.
-    fn products(&self) -> &'static [&'static str];
+    /// The products of this kind. One that is alone has the table's name.
+    fn products(&self) -> &'static [DirectoryProduct];
 
     /// The product that a tenant has, if its table is of this kind.
     fn product(&self, tables: &SourceTables) -> Option<&'static str>;
-
-    /// The table that `init` writes.
-    fn template(&self, product: &str) -> &'static str;
-
-    /// The usual mapping.
-    fn default_mapping(&self, product: &str) -> &'static [DefaultMapping];
-
-    /// What `init` writes at the beginning of the mapping.
-    fn before_mapping(&self) -> &'static str {
-        ""
-    }
-
-    /// What `init` writes at the end of the mapping, unless the app's folder says something for this directory.
-    fn after_mapping(&self) -> &'static str {
-        ""
-    }
-
-    /// Choices that the vendor's guide or console makes otherwise.
-    fn choices(&self) -> &'static [Choice] {
-        &[]
-    }
 
     /// What is known of its records before they are read.
     ///
@@ -157,17 +158,27 @@ pub fn of(tables: &SourceTables) -> Option<(&'static dyn DirectoryKind, &'static
     KINDS.iter().copied().find_map(|kind| Some((kind, kind.product(tables)?)))
 }
 
-/// The kind that has a product.
-pub fn of_product(product: &str) -> Option<&'static dyn DirectoryKind> {
-    KINDS.iter().copied().find(|kind| kind.products().contains(&product))
+/// The product of a name.
+pub fn of_product(name: &str) -> Option<&'static DirectoryProduct> {
+    all().find(|product| product.name == name)
+}
+
+fn all() -> impl Iterator<Item = &'static DirectoryProduct> {
+    KINDS.iter().flat_map(|kind| kind.products())
 }
 
 /// Every product, as `init --source` calls it.
 pub fn products() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().copied().flat_map(|kind| kind.products()).copied()
+    all().map(|product| product.name)
 }
 
 /// The usual mapping of a product; nothing for one that is not known.
 pub fn default_mapping(product: &str) -> &'static [DefaultMapping] {
-    of_product(product).map(|kind| kind.default_mapping(product)).unwrap_or_default()
+    of_product(product).map(|product| product.mapping).unwrap_or_default()
+}
+
+/// What the vendor of a product chooses otherwise, for tenants of one app.
+pub fn choices<'a>(product: &str, app: &'a str) -> impl Iterator<Item = Choice> + use<'a> {
+    let all = of_product(product).map(|product| product.choices).unwrap_or_default();
+    all.iter().copied().filter(move |choice| choice.app.is_none_or(|of| of == app))
 }

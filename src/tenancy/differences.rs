@@ -1,7 +1,8 @@
 //! Choices of a new tenant file that the vendors' own guides make differently, or leave to a box in a console. In: the directory and the app. Out:
 //! each key with its shipped value, the vendor's choice and the reason, for `rosterd init` and for the comments of the file.
 
-use crate::source::choices::{self, Choice};
+use crate::source::choices::Choice;
+use crate::source::kind;
 
 /// A key about which there is something to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub fn differences(source: &str, app: &str) -> Vec<Choice> {
 }
 
 fn of(source: &str, app: &str, key: SettingKey) -> Option<Choice> {
-    choices::of(source, app).find(|choice| choice.key == key.name())
+    kind::choices(source, app).find(|choice| choice.key == key.name())
 }
 
 /// The comment above the key in the file; empty where there is nothing to say.

@@ -48,7 +48,7 @@ impl SourceAttributes {
         match (kind.products(), kind.names(&SourceTables::default())) {
             ([product], Ok(names)) if !names.users.is_empty() => {
                 let (people, groups) = (KnownAttributes::open(names.users), KnownAttributes::open(names.groups));
-                Self { product, people, groups, sample: names.sample }
+                Self { product: product.name, people, groups, sample: names.sample }
             }
             _ => Self::nothing(),
         }

@@ -15,7 +15,7 @@ use crate::config::schema;
 use crate::config::tenant::DeprovisioningAction;
 use crate::files::modes;
 use crate::model::TenantName;
-use crate::source::kind::{self, DefaultMapping, DirectoryKind};
+use crate::source::kind::{self, DefaultMapping, DirectoryProduct};
 
 /// What is to be written.
 #[derive(Debug, Clone)]
@@ -197,18 +197,18 @@ fn with_choices(text: String, choices: &Choices) -> String {
 }
 
 /// The tenant file.
-pub(super) fn template(plan: &InitPlan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> String {
+pub(super) fn template(plan: &InitPlan, directory: &DirectoryProduct, app: &TenantTemplate) -> String {
     let mut text = format!(
         "#:schema {SCHEMA}\n\
          # The tenant {}: one directory, one app. `rosterd check {0}` validates this file, `rosterd plan {0}` shows the changes\n\
          # without sending any, `rosterd sync {0}` applies them. Paths are relative to this file.\n\n",
         plan.tenant
     );
-    text.push_str(directory.template(&plan.source));
+    text.push_str(directory.template);
     text.push_str(SCOPE);
     target(plan, app, &mut text);
     text.push_str(&users(plan, app));
-    text.push_str(directory.before_mapping());
+    text.push_str(directory.around_mapping[0]);
     for (attribute, from) in attributes(plan, directory, app) {
         let key = match attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             true => attribute.to_owned(),
@@ -218,15 +218,15 @@ pub(super) fn template(plan: &InitPlan, directory: &dyn DirectoryKind, app: &Ten
         let value = if from.contains('"') { format!("'{from}'") } else { format!("{from:?}") };
         let _infallible = writeln!(text, "{key} = {value}");
     }
-    text.push_str(app.attributes_for(&plan.source).unwrap_or_else(|| directory.after_mapping()));
+    text.push_str(app.attributes_for(&plan.source).unwrap_or_else(|| directory.around_mapping[1]));
     text.push_str(&groups(plan, app));
     text.push_str(REST);
     text
 }
 
 /// The usual rules of the directory; where the app wants it, with the e-mail address as user name.
-fn attributes(plan: &InitPlan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> Vec<DefaultMapping> {
-    let mut rules = directory.default_mapping(&plan.source).to_vec();
+fn attributes(plan: &InitPlan, directory: &DirectoryProduct, app: &TenantTemplate) -> Vec<DefaultMapping> {
+    let mut rules = directory.mapping.to_vec();
     let email = rules.iter().find(|(attribute, _)| *attribute == "emails.work").map(|(_, from)| *from);
     let email = email.map(|from| from.split(" |").next().unwrap_or(from));
     if let (true, Some(email)) =

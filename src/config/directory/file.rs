@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::DirectoryTable;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::document::Document;
+use super::{DirectoryTable, TableCheck};
 
 /// `[source.file]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -35,17 +33,12 @@ impl DirectoryTable for FileTable {
 }
 
 /// One letter of ASCII separates columns.
-pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    let path = ["source", "file", "delimiter"];
-    let Some(text) = document.text_at(&path) else { return };
-    let mut letters = text.chars();
+pub(in crate::config) fn check(table: &mut TableCheck<'_, '_>) {
+    let mut letters = table.text("delimiter").unwrap_or_default().chars();
     if let (Some(only), None) = (letters.next(), letters.next())
         && (!only.is_ascii() || matches!(only, '"' | '\n' | '\r'))
     {
-        found.push(document.error(
-            &path,
-            format!("{only:?} can't separate columns"),
-            "write one ASCII character, such as `;`",
-        ));
+        let hint = "write one ASCII character, such as `;`";
+        table.wrong("delimiter", format!("{only:?} can't separate columns"), hint);
     }
 }

@@ -1,16 +1,13 @@
 //! `[source.jumpcloud]`, key by key. The doc comments are what `rosterd schema` shows in an editor.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DirectoryTable, WebKeys, web};
-use crate::config::diagnostic::Diagnostic;
-use crate::config::document::Document;
+use super::{DirectoryTable, TableCheck, WebKeys, web};
 use crate::config::forms::canonical;
-use crate::config::tenant::SecretRef;
+use crate::config::secret_ref::SecretRef;
 
 /// `[source.jumpcloud]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -37,10 +34,6 @@ pub struct JumpCloudTable {
     /// The organisation's id. Needed by administrators of several; people of another organisation are refused.
     #[schemars(length(min = 1))]
     pub org_id: Option<String>,
-    /// The application whose groups and people belong: its name in the console (display label), its name or its id.
-    /// Without it `[scope]` says who belongs.
-    #[schemars(length(min = 1))]
-    pub application: Option<String>,
     /// Whether people in the state `STAGED` are given accounts already.
     #[serde(default)]
     pub staged: bool,
@@ -121,12 +114,9 @@ impl DirectoryTable for JumpCloudTable {
             .collect()
     }
 
-    fn secrets_mut(&mut self) -> Vec<&mut SecretRef> {
-        self.api_key.iter_mut().chain(&mut self.client_secret).collect()
-    }
-
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.web.ca_file.iter_mut().collect()
+        let secrets = self.api_key.iter_mut().chain(&mut self.client_secret);
+        secrets.filter_map(|secret| secret.file.as_mut()).chain(&mut self.web.ca_file).collect()
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -135,12 +125,8 @@ impl DirectoryTable for JumpCloudTable {
         all.into_iter().flatten().map(canonical).collect()
     }
 
-    fn pace(&self) -> Option<(u32, Duration)> {
-        Some((self.page_size, self.web.rate.between_reads()))
-    }
-
-    fn application(&self) -> Option<&str> {
-        self.application.as_deref()
+    fn page(&self) -> Option<u32> {
+        Some(self.page_size)
     }
 }
 
@@ -148,64 +134,37 @@ fn page_of_jumpcloud() -> u32 {
     100
 }
 
-const TABLE: [&str; 2] = ["source", "jumpcloud"];
-
-fn key(name: &str) -> [&str; 3] {
-    [TABLE[0], TABLE[1], name]
-}
-
 /// Which keys go together.
-pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    if document.table_at(&TABLE).is_none() {
-        return;
+pub(in crate::config) fn check(table: &mut TableCheck<'_, '_>) {
+    web::check(table);
+    if table.has("base_url") && table.has("region") {
+        table.wrong("region", "`region` and `base_url` both say where the organisation is", "write one of the two");
     }
-    web::check(document, "jumpcloud", found);
-    address(document, found);
-    credential(document, found);
-    org_id(document, found);
-}
-
-fn address(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    if document.get(&key("base_url")).is_some() && document.get(&key("region")).is_some() {
-        found.push(document.error(
-            &key("region"),
-            "`region` and `base_url` both say where the organisation is",
-            "write one of the two",
-        ));
+    credential(table);
+    let is_odd = |id: &&str| !id.is_empty() && (id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if let Some(id) = table.text("org_id").filter(is_odd) {
+        let hint = "it has 24 digits and letters a to f; the console shows it under Settings, Organization Profile";
+        table.wrong("org_id", format!("{id:?} is not the id of an organisation"), hint);
     }
 }
 
-fn credential(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+fn credential(table: &mut TableCheck<'_, '_>) {
     const EITHER: &str =
         "write `api_key = { credential = \"name\" }`, or `client_id` and `client_secret` of a service account";
-    let has = |name: &str| document.get(&key(name)).is_some();
-    let (by_key, id, secret) = (has("api_key"), has("client_id"), has("client_secret"));
+    let (by_key, id, secret) = (table.has("api_key"), table.has("client_id"), table.has("client_secret"));
     if by_key && (id || secret) {
-        let message = "an API key and a service account are two ways to say who asks";
-        found.push(document.error(&key("api_key"), message, "write one of the two"));
+        table.wrong("api_key", "an API key and a service account are two ways to say who asks", "write one of the two");
     } else if !by_key && !id && !secret {
-        found.push(document.error(&TABLE, "no credential is given in `[source.jumpcloud]`", EITHER));
+        table.lacks("no credential is given in `[source.jumpcloud]`", EITHER);
     } else if id != secret {
-        let message = "a service account has a `client_id` and a `client_secret`, and only one is given";
-        found.push(document.error(&TABLE, message, EITHER));
+        table.lacks("a service account has a `client_id` and a `client_secret`, and only one is given", EITHER);
     }
-    let elsewhere = has("base_url") || document.text_at(&key("region")).is_some_and(|region| region != "us");
-    if id && secret && elsewhere && !has("token_url") {
-        found.push(document.error(
-            &key("client_id"),
+    let elsewhere = table.has("base_url") || table.text("region").is_some_and(|region| region != "us");
+    if id && secret && elsewhere && !table.has("token_url") {
+        table.wrong(
+            "client_id",
             "only for the region `us` it is known where a service account gets its tokens",
             "add `token_url = \"https://…/oauth2/token\"`, or use an API key",
-        ));
-    }
-}
-
-fn org_id(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    let Some(id) = document.text_at(&key("org_id")).filter(|id| !id.is_empty()) else { return };
-    if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        found.push(document.error(
-            &key("org_id"),
-            format!("{id:?} is not the id of an organisation"),
-            "it has 24 digits and letters a to f; the console shows it under Settings, Organization Profile",
-        ));
+        );
     }
 }

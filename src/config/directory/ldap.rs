@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DirectoryTable;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::document::Document;
+use super::{DirectoryTable, TableCheck};
 use crate::config::forms::{LdapAddress, canonical};
-use crate::config::tenant::SecretRef;
+use crate::config::secret_ref::SecretRef;
 
 /// `[source.ldap]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -112,16 +110,12 @@ impl DirectoryTable for LdapTable {
         vec![(&["source", "ldap", "password"], &self.password)]
     }
 
-    fn secrets_mut(&mut self) -> Vec<&mut SecretRef> {
-        vec![&mut self.password]
-    }
-
     fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.ca_file.iter_mut().collect()
+        self.ca_file.iter_mut().chain(&mut self.password.file).collect()
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -151,32 +145,30 @@ fn half_a_minute() -> u64 {
 }
 
 /// The password must not cross a network in the clear.
-pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    const LDAP: [&str; 2] = ["source", "ldap"];
-    let key = |name: &'static str| [LDAP[0], LDAP[1], name];
-    let Some(address) = document.text_at(&key("url")).and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
-    let (start_tls, plain) = (document.is_true(&key("start_tls")), document.is_true(&key("allow_plain_loopback")));
+pub(in crate::config) fn check(table: &mut TableCheck<'_, '_>) {
+    let Some(address) = table.text("url").and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
+    let (start_tls, plain) = (table.is_true("start_tls"), table.is_true("allow_plain_loopback"));
     if address.is_ldaps() && start_tls {
-        found.push(document.error(
-            &key("start_tls"),
+        table.wrong(
+            "start_tls",
             "an ldaps:// connection is TLS from its first byte and can't be upgraded",
             "remove `start_tls`, or write the url as ldap://",
-        ));
+        );
     }
     if address.is_ldaps() || start_tls {
         return;
     }
     if !plain {
-        found.push(document.error(
-            &key("url"),
+        table.wrong(
+            "url",
             "ldap:// without TLS would send the password in the clear",
             "write ldaps://, or add `start_tls = true`",
-        ));
+        );
     } else if !address.is_loopback() {
-        found.push(document.error(
-            &key("url"),
+        table.wrong(
+            "url",
             "ldap:// without TLS is accepted only to this machine",
             "`allow_plain_loopback` holds for 127.0.0.1, [::1] and localhost; write ldaps://, or add `start_tls = true`",
-        ));
+        );
     }
 }

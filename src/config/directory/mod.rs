@@ -1,6 +1,7 @@
 //! The tables of the directories: `[source.…]` of a tenant file. What the program asks of any of them is [`DirectoryTable`]; each has a file with its
 //! keys and the mistakes it can have. Which there are stands in the list of `directories`.
 
+mod table_check;
 pub(crate) mod web;
 
 use std::fmt::Debug;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(in crate::config) use table_check::TableCheck;
 pub use web::WebKeys;
 
 use super::diagnostic::Diagnostic;
@@ -23,11 +25,6 @@ pub trait DirectoryTable: Debug {
         Vec::new()
     }
 
-    /// The same, to make their paths whole.
-    fn secrets_mut(&mut self) -> Vec<&mut SecretRef> {
-        Vec::new()
-    }
-
     /// The keys that every directory behind HTTP has, where it is one.
     fn web(&self) -> Option<&WebKeys> {
         None
@@ -38,7 +35,7 @@ pub trait DirectoryTable: Debug {
         self.web()?.ca_file.as_deref()
     }
 
-    /// Every other path of the table, to make it whole.
+    /// Every path of the table, that of a secret's file too, to make it whole.
     fn paths_mut(&mut self) -> Vec<&mut PathBuf>;
 
     /// Every address that is sent a credential, each in its one spelling. Addresses count also while they are not asked, so that switching a
@@ -52,19 +49,34 @@ pub trait DirectoryTable: Debug {
         self.web().is_some_and(|keys| keys.allow_http_loopback && keys.loopback_port_may_change)
     }
 
-    /// Rows a page, and the time from one call to the next at the configured rate, where the directory has such things.
-    fn pace(&self) -> Option<(u32, Duration)> {
+    /// Rows a page, where the directory has such a thing.
+    fn page(&self) -> Option<u32> {
         None
+    }
+
+    /// Rows a page, and the time from one call to the next at the configured rate.
+    fn pace(&self) -> Option<(u32, Duration)> {
+        Some((self.page()?, self.web()?.rate.between_reads()))
     }
 
     /// The application in the directory whose groups and users belong, if the directory is asked for one.
     fn application(&self) -> Option<&str> {
-        None
+        self.web()?.application.as_deref()
     }
 }
 
-/// What may not stand in a table although each key on its own is fine.
+/// Adds what may not stand in a file although each key on its own is fine.
 pub(super) type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
+
+/// The same for one table.
+type TableRule = fn(&mut TableCheck<'_, '_>);
+
+/// Adds what is wrong in the table that the file has.
+pub(super) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, check) in CHECKS.iter().filter(|(name, _)| document.table_at(&["source", *name]).is_some()) {
+        check(&mut TableCheck { document, name, found });
+    }
+}
 
 macro_rules! tables {
     ($($(#[$when:meta])* $name:ident $doc:tt,)*) => {
@@ -78,8 +90,8 @@ macro_rules! tables {
             $($(#[$when])* #[doc = $doc] pub $name: Option<$name::Table>,)*
         }
 
-        /// The checks of the tables, in the order of the list.
-        pub(super) const CHECKS: &[Check] = &[$($(#[$when])* $name::check),*];
+        /// The checks of the tables, each with the table's name.
+        const CHECKS: &[(&str, TableRule)] = &[$($(#[$when])* (stringify!($name), $name::check)),*];
 
         impl SourceTables {
             /// The one table that the file has.
@@ -145,7 +157,6 @@ impl SourceTables {
     /// Makes every path of the table whole.
     pub fn make_paths_whole(&mut self, whole: impl Fn(&mut PathBuf)) {
         let Some(table) = self.table_mut() else { return };
-        table.paths_mut().into_iter().for_each(&whole);
-        table.secrets_mut().into_iter().filter_map(|secret| secret.file.as_mut()).for_each(&whole);
+        table.paths_mut().into_iter().for_each(whole);
     }
 }

@@ -1,16 +1,14 @@
 //! `[source.onelogin]`, key by key. The doc comments are what `rosterd schema` shows in an editor.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DirectoryTable, WebKeys, web};
-use crate::config::diagnostic::Diagnostic;
-use crate::config::document::Document;
+use super::{DirectoryTable, TableCheck, WebKeys, web};
 use crate::config::forms::canonical;
-use crate::config::tenant::SecretRef;
+use crate::config::secret_ref::SecretRef;
+use crate::model::LifecycleStatus;
 
 /// `[source.onelogin]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -27,9 +25,6 @@ pub struct OneLoginTable {
     pub client_id: String,
     /// Their client secret.
     pub client_secret: SecretRef,
-    /// The application whose roles and people belong: its name or its id. Without it `[scope]` says who belongs.
-    #[schemars(length(min = 1))]
-    pub application: Option<String>,
     /// Whether people who were given the application by name, not by a role, belong too. Costs a listing of its people.
     #[serde(default = "web::yes")]
     pub direct: bool,
@@ -41,10 +36,10 @@ pub struct OneLoginTable {
     pub members: OneLoginMembers,
     /// How people count whose account is locked for too many wrong passwords (status 3).
     #[serde(default = "active")]
-    pub locked: OneLoginStanding,
+    pub locked: LifecycleStatus,
     /// How people count who have not activated their account (status 0).
     #[serde(default = "staged")]
-    pub unactivated: OneLoginStanding,
+    pub unactivated: LifecycleStatus,
     /// What counts as a parameter of the application that is off, so that no user has a value of it. Anything else that the API does not show
     /// leaves what depends on the parameter as it is.
     #[serde(default)]
@@ -114,18 +109,6 @@ pub enum OneLoginParameterRules {
     Ignored,
 }
 
-/// How an account counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OneLoginStanding {
-    /// It may have an account in the app.
-    Active,
-    /// Access ends at once.
-    Suspended,
-    /// Known, but not yet to be provisioned: no account is made, none is taken away.
-    Staged,
-}
-
 impl OneLoginTable {
     /// The address of the API, without a slash at its end.
     pub fn address(&self) -> String {
@@ -148,92 +131,71 @@ impl DirectoryTable for OneLoginTable {
         vec![(&["source", "onelogin", "client_secret"], &self.client_secret)]
     }
 
-    fn secrets_mut(&mut self) -> Vec<&mut SecretRef> {
-        vec![&mut self.client_secret]
-    }
-
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.web.ca_file.iter_mut().collect()
+        self.web.ca_file.iter_mut().chain(&mut self.client_secret.file).collect()
     }
 
     fn addresses(&self) -> Vec<String> {
         vec![canonical(&self.address())]
     }
 
-    fn pace(&self) -> Option<(u32, Duration)> {
-        // The pages are larger where that is possible.
-        Some((50, self.web.rate.between_reads()))
-    }
-
-    fn application(&self) -> Option<&str> {
-        self.application.as_deref()
+    /// The pages are larger where that is possible.
+    fn page(&self) -> Option<u32> {
+        Some(50)
     }
 }
 
-fn active() -> OneLoginStanding {
-    OneLoginStanding::Active
+fn active() -> LifecycleStatus {
+    LifecycleStatus::Active
 }
 
-fn staged() -> OneLoginStanding {
-    OneLoginStanding::Staged
+fn staged() -> LifecycleStatus {
+    LifecycleStatus::Staged
 }
 
 fn fifty() -> u32 {
     50
 }
 
-const TABLE: [&str; 2] = ["source", "onelogin"];
-
 /// Which keys go together.
-pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    let Some(table) = document.table_at(&TABLE) else { return };
-    web::check(document, "onelogin", found);
-    let key = |name: &'static str| [TABLE[0], TABLE[1], name];
-    let has = |name: &str| table.contains_key(name);
-    match (has("subdomain"), has("base_url")) {
-        (false, false) => found.push(document.error(
-            &TABLE,
+pub(in crate::config) fn check(table: &mut TableCheck<'_, '_>) {
+    web::check(table);
+    let has_application = table.has("application");
+    match (table.has("subdomain"), table.has("base_url")) {
+        (false, false) => table.lacks(
             "nothing says which account is meant",
             "write `subdomain = \"acme\"` for acme.onelogin.com, or the whole address as `base_url`",
-        )),
-        (true, true) => found.push(document.error(
-            &key("subdomain"),
+        ),
+        (true, true) => table.wrong(
+            "subdomain",
             "`subdomain` and `base_url` both say which account is meant",
             "remove one of the two",
-        )),
+        ),
         _ => {}
     }
-    if let Some(subdomain) = document.text_at(&key("subdomain")).filter(|text| !is_label(text)) {
-        found.push(document.error(
-            &key("subdomain"),
-            format!("{subdomain:?} is no subdomain"),
-            "write only the first word of the address: `acme` for https://acme.onelogin.com",
-        ));
+    if let Some(subdomain) = table.text("subdomain").filter(|text| !is_label(text)) {
+        let hint = "write only the first word of the address: `acme` for https://acme.onelogin.com";
+        table.wrong("subdomain", format!("{subdomain:?} is no subdomain"), hint);
     }
-    let by_groups = document.text_at(&key("groups")) == Some("groups");
-    if by_groups && has("application") {
-        found.push(document.error(
-            &key("groups"),
-            "OneLogin gives applications to roles, never to security-policy groups",
-            "remove `application` and name the groups in `[scope]`, or write `groups = \"roles\"`",
-        ));
+    if table.text("groups") == Some("groups") && has_application {
+        let hint = "remove `application` and name the groups in `[scope]`, or write `groups = \"roles\"`";
+        table.wrong("groups", "OneLogin gives applications to roles, never to security-policy groups", hint);
     }
-    parameters(document, has("application"), found);
+    if !has_application {
+        parameters(table);
+    }
 }
 
 /// The parameters that mappings read are those of an application, which has to be named.
-fn parameters(document: &Document<'_>, has_application: bool, found: &mut Vec<Diagnostic>) {
+fn parameters(table: &mut TableCheck<'_, '_>) {
     const ATTRIBUTES: [&str; 2] = ["users", "attributes"];
-    if has_application {
-        return;
-    }
+    let document = table.document;
     for key in document.table_at(&ATTRIBUTES).into_iter().flat_map(|table| table.keys()) {
-        let key = key.get_ref();
-        let (plain, table) = ([ATTRIBUTES[0], ATTRIBUTES[1], key], [ATTRIBUTES[0], ATTRIBUTES[1], key, "from"]);
-        let from = document.text_at(&plain).or_else(|| document.text_at(&table));
+        let key = [ATTRIBUTES[0], ATTRIBUTES[1], key.get_ref()];
+        let from = document.text_at(&key).or_else(|| document.text_at(&[&key[..], &["from"]].concat()));
         if from.is_some_and(|from| from.contains("app_parameters")) {
-            found.push(document.error(
-                &plain,
+            table.found.push(document.error(
+                &key,
                 "`app_parameters` are those of an application, and none is named",
                 "write `application = \"Heap\"` in `[source.onelogin]`, or read `custom_attributes.NAME`",
             ));

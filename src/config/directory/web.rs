@@ -7,15 +7,17 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::TableCheck;
 use crate::config::check::{bucket_match, buckets, web_address};
-use crate::config::diagnostic::Diagnostic;
-use crate::config::document::Document;
 use crate::config::forms::Rate;
 use crate::config::profile::RateSetting;
 
 /// How a directory is asked. A table takes these keys over with `#[serde(flatten)]`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct WebKeys {
+    /// The application whose groups and users belong: its name in the directory, or its id. Without it `[scope]` says who belongs.
+    #[schemars(length(min = 1))]
+    pub application: Option<String>,
     /// At most this many requests: `10/s`, `600/m`, or a list of buckets.
     #[serde(default = "ten_a_second")]
     pub rate: RateSetting,
@@ -73,19 +75,19 @@ pub(super) fn yes() -> bool {
 
 /// Adds what is wrong in any directory's table: a credential in the clear, a bucket that counts nothing, and that nothing says who belongs. Without an
 /// application every group of the company would count as assigned.
-pub(super) fn check(document: &Document<'_>, name: &str, found: &mut Vec<Diagnostic>) {
-    let Some(table) = document.table_at(&["source", name]) else { return };
-    for key in table.keys().map(|key| key.get_ref().as_ref()).filter(|key| key.ends_with("_url")) {
-        web_address(document, &["source", name, key], &["source", name, "allow_http_loopback"], found);
+pub(super) fn check(table: &mut TableCheck<'_, '_>) {
+    let (document, name) = (table.document, table.name);
+    let keys = document.table_at(&["source", name]).into_iter().flat_map(|table| table.keys());
+    for key in keys.map(|key| key.get_ref().as_ref()).filter(|key: &&str| key.ends_with("_url")) {
+        web_address(document, &table.key(key), &table.key("allow_http_loopback"), table.found);
     }
-    buckets(document, &["source", name, "rate"]).for_each(|bucket| bucket_match(document, bucket, found));
+    buckets(document, &table.key("rate")).for_each(|bucket| bucket_match(document, bucket, table.found));
     let is_scoped = document.get(&["scope", "groups"]).is_some() || document.is_true(&["scope", "all_users"]);
-    if !table.contains_key("application") && !is_scoped {
-        found.push(document.error(
-            &["source", name],
+    if !table.has("application") && !is_scoped {
+        table.lacks(
             "nothing says who belongs to the app",
             "write `application = \"Heap\"` for the groups and users that have it in the directory, or name groups in `[scope]`: groups = [{ name = \
              \"Heap *\" }]",
-        ));
+        );
     }
 }

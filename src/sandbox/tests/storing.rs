@@ -1,5 +1,5 @@
 use super::*;
-use crate::sandbox::store::Id;
+use crate::sandbox::id::Id;
 
 #[test]
 fn an_id_survives_the_way_out_and_in_and_nothing_else_is_one() {

@@ -2,41 +2,39 @@
 
 use super::{FileSource, sample};
 use crate::config::directory::SourceTables;
-use crate::source::kind::{Connect, ConnectError, DefaultMapping, DirectoryKind, RecordNames};
+use crate::source::kind::{Connect, ConnectError, DirectoryKind, DirectoryProduct, RecordNames};
 use crate::source::{Source, SourceError};
 
 /// A JSON document or a folder of CSV files.
 pub(crate) struct File;
+
+static PRODUCTS: [DirectoryProduct; 1] = [DirectoryProduct {
+    template: r#"[source.file]
+# A JSON document {"users": […], "groups": […]}, or a folder with users.csv, groups.csv and members.csv.
+path = "../people.json"
+"#,
+    // Some files have user names, some only e-mail addresses.
+    mapping: &[
+        ("userName", "userName | default(email)"),
+        ("name.givenName", "givenName"),
+        ("name.familyName", "familyName"),
+        ("displayName", "displayName"),
+        ("emails.work", "email"),
+    ],
+    ..DirectoryProduct::new("file")
+}];
 
 impl DirectoryKind for File {
     fn table(&self) -> &'static str {
         "file"
     }
 
-    fn products(&self) -> &'static [&'static str] {
-        &["file"]
+    fn products(&self) -> &'static [DirectoryProduct] {
+        &PRODUCTS
     }
 
     fn product(&self, tables: &SourceTables) -> Option<&'static str> {
         tables.file.as_ref().map(|_| "file")
-    }
-
-    fn template(&self, _: &str) -> &'static str {
-        r#"[source.file]
-# A JSON document {"users": […], "groups": […]}, or a folder with users.csv, groups.csv and members.csv.
-path = "../people.json"
-"#
-    }
-
-    fn default_mapping(&self, _: &str) -> &'static [DefaultMapping] {
-        // Some files have user names, some only e-mail addresses.
-        &[
-            ("userName", "userName | default(email)"),
-            ("name.givenName", "givenName"),
-            ("name.familyName", "familyName"),
-            ("displayName", "displayName"),
-            ("emails.work", "email"),
-        ]
     }
 
     fn names(&self, tables: &SourceTables) -> Result<RecordNames, SourceError> {

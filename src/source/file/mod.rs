@@ -5,6 +5,7 @@
 
 mod csv_folder;
 mod deciding;
+mod entries;
 mod json;
 mod kind;
 mod mark;

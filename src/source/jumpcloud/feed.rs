@@ -23,8 +23,7 @@ pub(super) async fn since(web: &WebConnection, from: Timestamp) -> Result<Option
     let mut query = json!({"service": ["directory"], "start_time": from.to_string(), "limit": PAGE, "sort": "ASC"});
     let mut all = Vec::new();
     for _ in 0..PAGES {
-        let question =
-            ApiRequest { body: Some(query.to_string().into_bytes()), ..ApiRequest::get("events", ["events"]) };
+        let question = ApiRequest::get("events", ["events"]).posting(&query);
         // Asked once: the next look comes soon enough. 402: the organisation has not bought it.
         let Some(reply) = api.find_once(&question, 402).await? else { return Ok(None) };
         let after: Option<Value> = reply.header("x-search_after").and_then(|text| serde_json::from_str(text).ok());

@@ -19,24 +19,20 @@ mod about;
 mod feed;
 mod records;
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use url::Url;
 
 use self::records::{LEFT_OUT, born, by_name, flags, in_small_letters, new_user, odd, standing};
 use super::SourceError;
 use super::web::{
-    ApiRequest, Application, Binding, ChangeEvent, Grant, GroupRecord, HttpDirectory, List, ListEnvelope, ListPaging,
-    Login, Meaning, Object, UserRecord, WebConnection, WebSource, clock, refusal, text,
+    ApiRequest, Application, Binding, ChangeEvent, DirectoryInfo, GroupRecord, HttpDirectory, List, ListEnvelope,
+    ListPaging, Object, UserRecord, WebConnection, WebSource, clock, text,
 };
 use crate::config::directory::SourceTables;
 use crate::config::directory::jumpcloud::JumpCloudTable;
-use crate::http::{Auth, ClientSettings, HttpResponse, Secret, SetupError};
+use crate::http::{ClientSettings, Login, Secret, SetupError};
 use crate::model::{Finding, LifecycleStatus};
-use crate::progress::Silent;
 
 pub use super::web::Parts;
 
@@ -57,12 +53,6 @@ pub struct JumpCloud {
 /// v1 wraps its records and counts them in the body; v2 sends them bare and counts them in a header. Some wrap there too.
 const ENVELOPE: ListEnvelope = ListEnvelope { rows: "results", total: ["totalCount", "x-total-count"] };
 
-/// What JumpCloud answers to an address that it blocks for a while.
-const BLOCKED: [&str; 2] = ["blocked", "suspected abuse"];
-
-/// What JumpCloud answers when the key belongs to several organisations and the header that names one is missing.
-const SEVERAL_ORGANISATIONS: &str = "multi-tenant";
-
 impl JumpCloud {
     fn list(&self, question: ApiRequest, paging: ListPaging) -> List {
         List { born, ..List::new(question, self.page_size, paging, &ENVELOPE) }
@@ -77,7 +67,7 @@ impl JumpCloud {
 #[async_trait]
 impl HttpDirectory for JumpCloud {
     type Table = JumpCloudTable;
-    const ABOUT: &'static super::web::DirectoryInfo = &about::ABOUT;
+    const ABOUT: &'static DirectoryInfo = &about::ABOUT;
 
     fn table(tables: &SourceTables) -> Option<&JumpCloudTable> {
         tables.jumpcloud.as_ref()
@@ -93,46 +83,21 @@ impl HttpDirectory for JumpCloud {
 
     fn login(table: &JumpCloudTable, secret: &Secret, client: &ClientSettings) -> Result<Login, SetupError> {
         let Some(id) = table.client_id.as_ref().filter(|_| table.api_key.is_none()) else {
-            let (header, template) = ("x-api-key".to_owned(), "{token}".to_owned());
-            return Ok(Login::Fixed(Auth { header, template, token: secret.clone() }));
+            return Ok(Login::key("x-api-key", "{token}", secret));
         };
         let grant =
             table.grant_url().ok_or_else(|| SetupError::new("`token_url` is missing: where tokens come from"))?;
-        let (parent, last) = split(grant)?;
-        let (header, template) = ("authorization".to_owned(), "Basic {token}".to_owned());
-        let auth = Some(Auth { header, template, token: secret.basic_with(id) });
-        Ok(Login::Granted(Box::new(Grant {
-            endpoint: ClientSettings { auth, base_url: parent, extra_headers: Default::default(), ..client.clone() },
-            segments: vec![last],
-            body: b"grant_type=client_credentials&scope=api".to_vec(),
-            content_type: "application/x-www-form-urlencoded",
-            header: "authorization",
-            template: "Bearer {token}",
-            on_server_error: "",
-        })))
+        let body: (_, &[u8]) = ("application/x-www-form-urlencoded", b"grant_type=client_credentials&scope=api");
+        Login::credentials([id, grant], secret, body, client, "")
     }
 
     fn adjust(table: &JumpCloudTable, client: &mut ClientSettings) {
         client.extra_headers.extend(table.org_id.iter().map(|id| ("x-org-id".to_owned(), id.clone())));
     }
 
-    /// A block of this address comes as a 403, and even the first answer may be one.
-    fn meaning(reply: &HttpResponse) -> Option<Meaning> {
-        let said = refusal(reply);
-        match reply.status {
-            401 if said.contains(SEVERAL_ORGANISATIONS) => Some(Meaning::NoOrganisation),
-            403 if BLOCKED.iter().any(|words| said.contains(words)) => Some(Meaning::TooFast),
-            _ => None,
-        }
-    }
-
     fn users(&self) -> List {
         let question = ApiRequest::get("people", ["systemusers"]).with("sort", "_id");
         List { id: ["_id", "id"], ..self.list(question, ListPaging::Position).since("created") }
-    }
-
-    fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
-        Some(ApiRequest::get("people", ["systemusers", id]))
     }
 
     fn user(&self, id: &str, mut record: Object) -> Result<UserRecord, SourceError> {
@@ -165,17 +130,12 @@ impl HttpDirectory for JumpCloud {
         self.list(ApiRequest::get("groups", ["v2", "usergroups"]).with("sort", "name"), ListPaging::Position)
     }
 
-    fn group_by_id(&self, id: &str) -> Option<ApiRequest> {
-        Some(ApiRequest::get("groups", ["v2", "usergroups", id]))
-    }
-
     fn group(&self, _: &str, mut record: Object) -> Result<GroupRecord, SourceError> {
-        let name = text(&record, "name").unwrap_or_default().to_owned();
         let raised = record.get("memberQueryErrorFlags").and_then(flags);
         let doubt = raised.map(|flags| format!("JumpCloud reports an error in the rule that fills it ({flags})"));
         // How many the rule proposes changes by itself.
         record.remove("suggestionCounts");
-        Ok(GroupRecord { name, record: Value::Object(record).to_string(), doubt })
+        Ok(GroupRecord { doubt, ..GroupRecord::new(record) })
     }
 
     fn members(&self, id: &str, group: &GroupRecord, _: bool) -> Option<List> {
@@ -197,15 +157,12 @@ impl HttpDirectory for JumpCloud {
     }
 
     async fn binding(&self, web: &WebConnection, application: Application) -> Result<Option<Binding>, SourceError> {
-        let path = ["v2", "applications", application.id.as_str(), "associations"];
-        let mut bound = [HashSet::new(), HashSet::new()];
-        for (target, ids) in ["user_group", "user"].into_iter().zip(&mut bound) {
-            let label = format!("{}s bound to the application", target.trim_start_matches("user_"));
-            let list = self.edges(ApiRequest::get("applications", path).with("targets", target), label);
-            let read = web.api.list(&list, web.at_once, &Silent, &|_, _| Ok(())).await?;
-            ids.extend(read.into_iter().map(|(id, ())| id));
-        }
-        let [groups, users] = bound;
+        let bound = |target: &str, label: &str| {
+            let path = ["v2", "applications", application.id.as_str(), "associations"];
+            self.edges(ApiRequest::get("applications", path).with("targets", target), label.to_owned())
+        };
+        let groups = web.ids(&bound("user_group", "groups bound to the application")).await?;
+        let users = web.ids(&bound("user", "users bound to the application")).await?;
         Ok(Some(Binding { application, groups, users, record: Object::new() }))
     }
 
@@ -218,18 +175,14 @@ impl HttpDirectory for JumpCloud {
         let mut spellings = vec![value.to_owned(), value.to_lowercase()];
         spellings.dedup();
         let question = |spelling| {
-            ApiRequest::get("people", ["systemusers"])
-                .with("filter", format!("{attribute}:$eq:{spelling}"))
-                .with("fields", "username email")
-                .with("sort", "_id")
-                .with("limit", 10)
-                .with("skip", 0)
+            let list = self.users().with("filter", format!("{attribute}:$eq:{spelling}"));
+            list.with("fields", "username email").first(10)
         };
         spellings.into_iter().map(question).collect()
     }
 
-    fn new_user(&self, attributes: &Object) -> Option<(Vec<String>, Value)> {
-        Some((vec!["systemusers".to_owned()], new_user(attributes)))
+    fn new_user(&self, attributes: &Object) -> Option<Value> {
+        Some(new_user(attributes))
     }
 
     fn glance(&self, web: &WebConnection, user: &Object, at: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
@@ -249,37 +202,15 @@ impl HttpDirectory for JumpCloud {
 
     /// Whether JumpCloud's own connection to the app is active. No application says so (vendor's description of API v1 and v2); but JumpCloud
     /// lists an app's users, for its own import, only over that connection. It is asked once. Nothing where the answer tells nothing.
-    async fn look(&self, web: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
-        let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
-        let said = format!("{shown}: {groups} groups and {users} people are bound to it");
+    async fn provisions(&self, web: &WebConnection, binding: &Binding) -> Option<bool> {
         let path = ["v2", "applications", binding.application.id.as_str(), "import", "users"];
         let question = ApiRequest::get("users to import", path).with("isCount", true).with("limit", 1);
-        let reply = web.api.find_once(&question, 404).await.ok().flatten();
-        let answer = reply.and_then(|reply| web.api.json::<Object>(question.what, &reply).ok()).unwrap_or_default();
-        let is_active =
+        let reply = web.api.find_once(&question, 404).await.ok().flatten()?;
+        let answer: Object = web.api.json(question.what, &reply).ok()?;
+        let shows =
             answer.get("total_count").is_some_and(Value::is_number) || answer.get("users").is_some_and(Value::is_array);
-        let finding = is_active.then(|| {
-            Finding::warning(
-                "own provisioning",
-                format!(
-                    "JumpCloud lists the users of {shown} in the app, so its own connection to the app is active: JumpCloud and rosterd would both \
-                     change the app's accounts and revert each other's changes"
-                ),
-                "in the console, SSO Applications > the application > Identity Management: Deactivate IdM Connection. It leaves the app as it is",
-            )
-        });
-        (said, finding.into_iter().collect())
+        shows.then_some(true)
     }
-}
-
-/// An address without its last segment, and that segment.
-fn split(address: &str) -> Result<(String, String), SetupError> {
-    let wrong = || SetupError::new(format!("the address {address:?} can't be used for tokens: it has no path"));
-    let mut url = Url::parse(address).map_err(|_| wrong())?;
-    let path = url.path().trim_end_matches('/').to_owned();
-    let (parent, last) = path.rsplit_once('/').filter(|(_, last)| !last.is_empty()).ok_or_else(wrong)?;
-    url.set_path(parent);
-    Ok((url.as_str().trim_end_matches('/').to_owned(), last.to_owned()))
 }
 
 #[cfg(test)]
@@ -291,34 +222,5 @@ mod tests {
     fn an_id_tells_when_it_was_made() {
         assert_eq!(born("5f1a0c2e9d3b7a4c8e6f0a11"), Some("2020-07-23T22:16:14Z".parse().unwrap()));
         assert_eq!((born("5f1a"), born("zzzz0c2e9d3b7a4c8e6f0a11")), (None, None));
-    }
-
-    #[test]
-    fn the_token_address_is_split_at_its_last_slash() {
-        let parts = |text: &str| split(text).ok();
-        let (parent, last) = parts("https://admin-oauth.id.jumpcloud.com/oauth2/token").unwrap();
-        assert_eq!((parent.as_str(), last.as_str()), ("https://admin-oauth.id.jumpcloud.com/oauth2", "token"));
-        assert!(parts("https://id.example.org").is_none() && parts("https://id.example.org/").is_none());
-    }
-
-    #[test]
-    fn a_block_of_the_address_is_never_taken_for_a_missing_right() {
-        let said = |status: u16, message: &str| {
-            let body = serde_json::json!({ "message": message }).to_string().into_bytes();
-            JumpCloud::meaning(&HttpResponse {
-                status,
-                content_type: Some("application/json".to_owned()),
-                location: None,
-                location_host: None,
-                retry_after: None,
-                headers: reqwest::header::HeaderMap::new(),
-                body,
-                fault: None,
-            })
-        };
-        assert_eq!(said(403, "your IP has been blocked due to suspected abuse"), Some(Meaning::TooFast));
-        assert_eq!(said(403, "role"), None);
-        assert_eq!(said(401, "ID not included for multi-tenant admin"), Some(Meaning::NoOrganisation));
-        assert_eq!(said(401, "your IP has been blocked"), None);
     }
 }

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::web::{Object, text};
+use super::super::web::{Meaning, Object, text};
+use crate::http::HttpResponse;
+use crate::http::words::refusal;
 use crate::model::{LifecycleStatus, StatusSign};
 
 /// What says whether a user is suspended.
@@ -15,6 +17,22 @@ pub(super) const LEFT_OUT: &str = "_id account_locked_date badLoginAttempts mfa 
 
 /// How mappings name a custom attribute.
 const CUSTOM: &str = "attributes.";
+
+/// What JumpCloud answers to an address that it blocks for a while.
+const BLOCKED: [&str; 2] = ["blocked", "suspected abuse"];
+
+/// What JumpCloud answers when the key belongs to several organisations and the header that names one is missing.
+const SEVERAL_ORGANISATIONS: &str = "multi-tenant";
+
+/// A block of this address comes as a 403, and even the first answer may be one.
+pub(super) fn meaning(reply: &HttpResponse) -> Option<Meaning> {
+    let said = refusal(reply);
+    match reply.status {
+        401 if said.contains(SEVERAL_ORGANISATIONS) => Some(Meaning::NoOrganisation),
+        403 if BLOCKED.iter().any(|words| said.contains(words)) => Some(Meaning::TooFast),
+        _ => None,
+    }
+}
 
 /// What the directory says of an account. An account that is locked after wrong passwords opens by itself; one whose password
 /// was never set is an account all the same.
@@ -189,5 +207,26 @@ mod tests {
             new_user(&person),
             json!({"username": "ann", "attributes": [{"name": "heapRole", "value": "admin"}]})
         );
+    }
+
+    #[test]
+    fn a_block_of_the_address_is_never_taken_for_a_missing_right() {
+        let said = |status: u16, message: &str| {
+            let body = serde_json::json!({ "message": message }).to_string().into_bytes();
+            meaning(&HttpResponse {
+                status,
+                content_type: Some("application/json".to_owned()),
+                location: None,
+                location_host: None,
+                retry_after: None,
+                headers: reqwest::header::HeaderMap::new(),
+                body,
+                fault: None,
+            })
+        };
+        assert_eq!(said(403, "your IP has been blocked due to suspected abuse"), Some(Meaning::TooFast));
+        assert_eq!(said(403, "role"), None);
+        assert_eq!(said(401, "ID not included for multi-tenant admin"), Some(Meaning::NoOrganisation));
+        assert_eq!(said(401, "your IP has been blocked"), None);
     }
 }

@@ -6,7 +6,7 @@ use super::{LdapSource, record_names};
 use crate::config::directory::SourceTables;
 use crate::config::directory::ldap::LdapPreset;
 use crate::config::secret::Secrets;
-use crate::source::kind::{Connect, ConnectError, DefaultMapping, DirectoryKind, RecordNames};
+use crate::source::kind::{Connect, ConnectError, DefaultMapping, DirectoryKind, DirectoryProduct, RecordNames};
 use crate::source::{Source, SourceError};
 
 /// OpenLDAP, 389 Directory Server, Active Directory.
@@ -28,13 +28,52 @@ const ACTIVE_DIRECTORY: &[DefaultMapping] = &[
     ("emails.work", "mail"),
 ];
 
+static PRODUCTS: [DirectoryProduct; 3] = [
+    DirectoryProduct {
+        template: r#"[source.ldap]
+preset = "openldap"
+url = "ldaps://ldap.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "cn=rosterd,dc=example,dc=org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#,
+        mapping: INET_ORG_PERSON,
+        ..DirectoryProduct::new("openldap")
+    },
+    DirectoryProduct {
+        template: r#"[source.ldap]
+preset = "389ds"
+url = "ldaps://ldap.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "uid=rosterd,ou=services,dc=example,dc=org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#,
+        mapping: INET_ORG_PERSON,
+        ..DirectoryProduct::new("389ds")
+    },
+    DirectoryProduct {
+        template: r#"[source.ldap]
+preset = "ad"
+url = "ldaps://dc1.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "rosterd@example.org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#,
+        mapping: ACTIVE_DIRECTORY,
+        ..DirectoryProduct::new("ad")
+    },
+];
+
 impl DirectoryKind for Ldap {
     fn table(&self) -> &'static str {
         "ldap"
     }
 
-    fn products(&self) -> &'static [&'static str] {
-        &["openldap", "389ds", "ad"]
+    fn products(&self) -> &'static [DirectoryProduct] {
+        &PRODUCTS
     }
 
     fn product(&self, tables: &SourceTables) -> Option<&'static str> {
@@ -43,45 +82,6 @@ impl DirectoryKind for Ldap {
             LdapPreset::Ds389 => "389ds",
             LdapPreset::ActiveDirectory => "ad",
         })
-    }
-
-    fn template(&self, product: &str) -> &'static str {
-        match product {
-            "389ds" => {
-                r#"[source.ldap]
-preset = "389ds"
-url = "ldaps://ldap.example.org"
-# ca_file = "/etc/ssl/our-ca.pem"
-bind_dn = "uid=rosterd,ou=services,dc=example,dc=org"
-password = { file = "../secrets/ldap" }     # chmod 600
-base = "dc=example,dc=org"
-"#
-            }
-            "ad" => {
-                r#"[source.ldap]
-preset = "ad"
-url = "ldaps://dc1.example.org"
-# ca_file = "/etc/ssl/our-ca.pem"
-bind_dn = "rosterd@example.org"
-password = { file = "../secrets/ldap" }     # chmod 600
-base = "dc=example,dc=org"
-"#
-            }
-            _ => {
-                r#"[source.ldap]
-preset = "openldap"
-url = "ldaps://ldap.example.org"
-# ca_file = "/etc/ssl/our-ca.pem"
-bind_dn = "cn=rosterd,dc=example,dc=org"
-password = { file = "../secrets/ldap" }     # chmod 600
-base = "dc=example,dc=org"
-"#
-            }
-        }
-    }
-
-    fn default_mapping(&self, product: &str) -> &'static [DefaultMapping] {
-        if product == "ad" { ACTIVE_DIRECTORY } else { INET_ORG_PERSON }
     }
 
     /// The product's usual attributes and those that the operator names.

@@ -15,6 +15,7 @@
 mod ask;
 mod ber;
 mod binary;
+mod bounds;
 mod connection;
 mod dial;
 mod dn;

@@ -3,80 +3,68 @@
 use serde_json::Value;
 
 use super::super::SourceError;
-use super::super::web::{Api, Application, Binding, Object, WebConnection, id, pick};
-use super::{list, v2};
-use crate::model::Finding;
-use crate::progress::Silent;
+use super::super::web::{Application, Binding, List, WebConnection, id, text};
+use super::list;
+use crate::config::directory::onelogin::OneLoginParameterRules as LookAtRules;
+
+/// All applications. Their ids are numbers, so that one can be named by it.
+pub(super) fn all() -> List {
+    list("apps", &["apps"], 1000)
+}
 
 /// The application and its roles; `None` if there is none of this id.
 pub(super) async fn binding(web: &WebConnection, mut application: Application) -> Result<Option<Binding>, SourceError> {
-    let question = v2("an app", &["apps", &application.id]);
-    let Some(reply) = web.api.find(&question).await? else { return Ok(None) };
-    let record: Object = web.api.json(question.what, &reply)?;
-    let name = record.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let Some(question) = all().one(&application.id) else { return Ok(None) };
+    let Some(record) = web.record(&question).await? else { return Ok(None) };
     let odd = || SourceError::Malformed("an app: `role_ids` are no list of ids".to_owned());
     let groups = match record.get("role_ids") {
         Some(Value::Array(ids)) => ids.iter().map(|one| id(one).ok_or_else(odd)).collect::<Result<_, _>>()?,
         // Not every kind of app shows them; the roles themselves can be asked.
-        _ => {
-            let mut roles = list("roles", &["roles"], 650);
-            roles.question = roles.question.with("app_id", &application.id);
-            let read = web.api.list(&roles, web.at_once, &Silent, &|_, _| Ok(())).await?;
-            read.into_iter().map(|(id, ())| id).collect()
-        }
+        _ => web.ids(&list("roles", &["roles"], 650).with("app_id", &application.id)).await?,
     };
-    application.names = vec![name];
+    application.names = vec![text(&record, "name").unwrap_or_default().to_owned()];
     Ok(Some(Binding { application, groups, users: Default::default(), record }))
 }
 
-/// What rules of an application set.
-pub(super) enum RuleActions {
-    /// These parameters, for some users.
-    Set(Vec<String>),
-    /// They may not be read; why.
-    Forbidden(String),
-    /// They can't all be seen.
-    TooMany,
-}
-
-/// The parameters that rules of the application set for some users. An account without such rules answers 404.
+/// The parameters that rules of the application set for some users, or why none of the parameters can be known; and whether the rules could not be
+/// looked at, although they were to be.
 ///
 /// # Errors
-/// When the directory does not answer properly.
-pub(super) async fn rules(api: &Api, app: &str) -> Result<RuleActions, SourceError> {
-    let list = list("rules of an app", &["apps", app, "rules"], 0);
-    let reply = match api.find(&list.question).await {
+/// When the rules can't be read for another reason than a missing right.
+pub(super) async fn set_by_rules(
+    web: &WebConnection,
+    look: LookAtRules,
+    binding: &Binding,
+) -> Result<(Result<Vec<String>, String>, bool), SourceError> {
+    let list = list("rules of an app", &["apps", &binding.application.id, "rules"], 0);
+    let none = |is_unchecked| Ok((Ok(Vec::new()), is_unchecked));
+    if look == LookAtRules::Ignored {
+        return none(false);
+    }
+    let reply = match web.api.find(&list.question).await {
         Ok(Some(reply)) => reply,
-        Ok(None) => return Ok(RuleActions::Set(Vec::new())),
+        // So an account without such rules answers.
+        Ok(None) => return none(false),
+        Err(SourceError::Refused(why) | SourceError::Forbidden(why)) if look == LookAtRules::Required => {
+            let why = format!("the rules of the application may not be read, which may need Manage All: {why}");
+            return Ok((Err(why), false));
+        }
         Err(SourceError::Refused(why) | SourceError::Forbidden(why)) => {
-            return Ok(RuleActions::Forbidden(why));
+            tracing::debug!(
+                application = binding.application.shown(),
+                why,
+                "the rules of the application may not be read"
+            );
+            return none(true);
         }
         Err(error) => return Err(error),
     };
-    let (rules, _, next) = list.entries(api, &reply)?;
+    let (rules, _, next) = list.entries(&web.api, &reply)?;
     if next.is_some() {
-        return Ok(RuleActions::TooMany);
+        return Ok((Err("the application has more rules than one answer shows".to_owned()), false));
     }
     let enabled = rules.iter().filter(|rule| rule.get("enabled") != Some(&Value::Bool(false)));
     let actions = enabled.flat_map(|rule| rule.get("actions").and_then(Value::as_array).into_iter().flatten());
     let set = actions.filter_map(|action| action.get("action")?.as_str()?.strip_prefix("set_"));
-    Ok(RuleActions::Set(set.map(str::to_owned).collect()))
-}
-
-/// Whether OneLogin itself provisions the application. Nothing where the API does not tell.
-pub(super) fn own_provisioning(binding: &Binding) -> Option<Finding> {
-    const CHECK: &str = "own provisioning";
-    let name = binding.application.names.first().map_or("", String::as_str);
-    Some(match pick(&binding.record, "provisioning.enabled")?.as_bool()? {
-        false => Finding::ok(CHECK, format!("OneLogin's own provisioning for {:?} is off", name)),
-        true => Finding::warning(
-            CHECK,
-            format!(
-                "OneLogin's own provisioning for {:?} is on: OneLogin and rosterd would both change the app's accounts and revert each \
-                 other's changes",
-                name
-            ),
-            format!("in OneLogin, Applications > {} > Provisioning: clear \"Enable provisioning\" and save", name),
-        ),
-    })
+    Ok((Ok(set.map(str::to_owned).collect()), false))
 }

@@ -17,46 +17,32 @@ const KINDS_LAST: Duration = Duration::from_secs(24 * 3600);
 const PAGES: u32 = 4;
 
 /// What the name of an event speaks of that is of interest, and what it says of it.
-const THINGS: [&str; 4] = ["USER", "ROLE", "APP", "GROUP"];
-const CHANGES: [&str; 13] = [
-    "ADDED",
-    "ASSIGNED",
-    "REMOVED",
-    "CREATED",
-    "UPDATED",
-    "DELETED",
-    "ACTIVATED",
-    "SUSPENDED",
-    "LOCKED",
-    "APPROVED",
-    "REJECTED",
-    "LICENSED",
-    "IMPORTED",
-];
+const THINGS: &str = "USER ROLE APP GROUP";
+const CHANGES: &str =
+    "ADDED ASSIGNED REMOVED CREATED UPDATED DELETED ACTIVATED SUSPENDED LOCKED APPROVED REJECTED LICENSED IMPORTED";
 /// What happens all day and changes nobody's access.
-const NOISE: [&str; 7] = ["LOGIN", "LOGGED", "PASSWORD", "OTP", "MFA", "ASSUMED", "AUTH"];
+const NOISE: &str = "LOGIN LOGGED PASSWORD OTP MFA ASSUMED AUTH";
 
 /// The numbers of the kinds of interest, and until when they are good.
-#[derive(Debug, Default)]
-pub(super) struct Kinds(Mutex<Option<(Vec<String>, Instant)>>);
+pub(super) type EventKinds = Mutex<Option<(Vec<String>, Instant)>>;
 
 /// The events since.
 pub(super) async fn since(
     web: &WebConnection,
-    kinds: &Kinds,
+    kinds: &EventKinds,
     from: Timestamp,
 ) -> Result<Vec<ChangeEvent>, SourceError> {
-    let mut list = list_v1("events", &["events"], PAGES);
-    list.question = list.question.with("since", from.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"));
+    let since = from.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+    let mut list = list_v1("events", &["events"], PAGES).with("since", since);
     // An array by the vendor's description: the parameter is repeated, one number each.
-    for kind in kinds.of_interest(web).await? {
-        list.question = list.question.with("event_type_id", kind);
+    for kind in of_interest(web, kinds).await? {
+        list = list.with("event_type_id", kind);
     }
     let event = |id: &str, event: Object| {
         let at = text(&event, "created_at").and_then(|text| text.parse().ok());
         Ok(ChangeEvent { id: Some(id.to_owned()), at, matters: true })
     };
-    match web.api.list(&list, web.at_once, &Silent, &event).await {
+    match web.list(&list, &Silent, &event).await {
         Ok(events) => Ok(events.into_iter().map(|(_, event)| event).collect()),
         // More than anybody reads for a hint: then certainly something happened.
         Err(SourceError::Incomplete(Incomplete::Cut { received, .. })) => {
@@ -66,34 +52,29 @@ pub(super) async fn since(
     }
 }
 
-impl Kinds {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Vec<String>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// The kinds of interest, by name: their numbers are the account's business.
+async fn of_interest(web: &WebConnection, known: &EventKinds) -> Result<Vec<String>, SourceError> {
+    let known = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((kinds, _)) = known().as_ref().filter(|(_, until)| Instant::now() < *until) {
+        return Ok(kinds.clone());
     }
-
-    /// The kinds of interest, by name: their numbers are the account's business.
-    async fn of_interest(&self, web: &WebConnection) -> Result<Vec<String>, SourceError> {
-        if let Some((kinds, _)) = self.lock().as_ref().filter(|(_, until)| Instant::now() < *until) {
-            return Ok(kinds.clone());
-        }
-        let list = list_v1("kinds of events", &["events", "types"], 1);
-        let reply = web.api.read(&list.question).await?;
-        let (kinds, ..) = list.entries(&web.api, &reply)?;
-        let of_interest = kinds.iter().filter(|kind| text(kind, "name").is_some_and(is_of_interest));
-        let ids: Vec<String> = of_interest.filter_map(|kind| Some(id(kind.get("id")?)?.into())).collect();
-        if ids.is_empty() {
-            let why = "not one kind of event speaks of users, roles or apps";
-            return Err(SourceError::Malformed(format!("{}: {why}", list.label)));
-        }
-        *self.lock() = Some((ids.clone(), Instant::now() + KINDS_LAST));
-        Ok(ids)
+    let list = list_v1("kinds of events", &["events", "types"], 1);
+    let reply = web.api.read(&list.question).await?;
+    let (kinds, ..) = list.entries(&web.api, &reply)?;
+    let of_interest = kinds.iter().filter(|kind| text(kind, "name").is_some_and(is_of_interest));
+    let ids: Vec<String> = of_interest.filter_map(|kind| Some(id(kind.get("id")?)?.into())).collect();
+    if ids.is_empty() {
+        let why = "not one kind of event speaks of users, roles or apps";
+        return Err(SourceError::Malformed(format!("{}: {why}", list.label)));
     }
+    *known() = Some((ids.clone(), Instant::now() + KINDS_LAST));
+    Ok(ids)
 }
 
 fn is_of_interest(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    has(&THINGS) && has(&CHANGES) && !has(&NOISE)
+    let has = |words: &str| words.split_whitespace().any(|word| name.contains(word));
+    has(THINGS) && has(CHANGES) && !has(NOISE)
 }
 
 #[cfg(test)]

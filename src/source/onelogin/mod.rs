@@ -17,19 +17,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use self::feed::Kinds;
-use self::parameters::{PARAMETERS, Parameters, Wanted};
-use self::records::{ALWAYS, CUSTOM, NAMES, ROLES};
+use self::feed::EventKinds;
+use self::parameters::Parameters;
+use self::records::{ALWAYS, CUSTOM, PARAMETERS, ROLES, names};
 use super::SourceError;
 use super::web::{
-    ApiRequest, ApiRight, Application, Binding, ChangeEvent, DirectoryInfo, Grant, GroupRecord, HttpDirectory, List,
-    ListEnvelope, ListPaging, Login, Object, UserRecord, WebConnection, WebSource,
+    ApiRequest, ApiRight, Application, Binding, ChangeEvent, DirectoryInfo, GroupRecord, HttpDirectory, List,
+    ListEnvelope, ListPaging, Object, UserRecord, WebConnection, WebSource, pick,
 };
 use crate::config::directory::SourceTables;
-use crate::config::directory::onelogin::{OneLoginGroups, OneLoginMembers, OneLoginStanding, OneLoginTable};
-use crate::http::{Auth, ClientSettings, Secret, SetupError};
+use crate::config::directory::onelogin::{OneLoginGroups, OneLoginMembers, OneLoginTable};
+use crate::http::{ClientSettings, Login, Secret, SetupError};
 use crate::model::{Finding, LifecycleStatus};
 
 pub use super::web::Parts;
@@ -44,15 +44,11 @@ pub type OneLoginSource = WebSource<OneLogin>;
 #[derive(Debug, Clone)]
 pub struct OneLogin {
     table: OneLoginTable,
-    /// The fields of a user that are asked for.
-    fields: Vec<&'static str>,
-    /// Whether a mapping or filter reads a custom attribute.
-    needs_custom: bool,
-    /// The parameters of the application that mappings read.
-    parameters_wanted: Wanted,
-    /// How their values are found, once the application was read.
+    /// The names that mappings and filters read.
+    reads: Vec<String>,
+    /// How the parameters of the application are found that mappings read, once the application was read.
     parameters: Parameters,
-    kinds: Arc<Kinds>,
+    kinds: Arc<EventKinds>,
 }
 
 /// Some answers wrap their entries; the total is in a header.
@@ -60,23 +56,16 @@ const ENVELOPE: ListEnvelope = ListEnvelope { rows: "data", total: ["", "total-c
 
 /// A list of API v2, of so many entries a page.
 fn list(what: &'static str, path: &[&str], limit: u64) -> List {
-    List::new(v2(what, path), limit, ListPaging::Cursor { header: "after-cursor", most: None }, &ENVELOPE)
+    let question = ApiRequest::get(what, ["api", "2"].iter().chain(path).copied());
+    let paging = ListPaging::Cursor { header: "after-cursor", most: None };
+    List { numbered: true, ..List::new(question, limit, paging, &ENVELOPE) }
 }
 
 /// A list of the older API, where the cursor is in the body.
 fn list_v1(what: &'static str, path: &[&str], pages: u32) -> List {
     let question = ApiRequest::get(what, ["api", "1"].iter().chain(path).copied());
-    List::new(
-        question,
-        50,
-        ListPaging::Unproven { cursor: ["pagination.after_cursor", "after_cursor"], pages },
-        &ENVELOPE,
-    )
-}
-
-/// A question to API v2.
-fn v2(what: &'static str, path: &[&str]) -> ApiRequest {
-    ApiRequest::get(what, ["api", "2"].iter().chain(path).copied())
+    let paging = ListPaging::Unproven { cursor: ["pagination.after_cursor", "after_cursor"], pages };
+    List { numbered: true, ..List::new(question, 50, paging, &ENVELOPE) }
 }
 
 impl OneLogin {
@@ -84,29 +73,32 @@ impl OneLogin {
         self.table.groups == OneLoginGroups::Roles
     }
 
-    /// Fields that are asked for too, each once.
-    fn add_fields(&mut self, more: impl IntoIterator<Item = &'static str>) {
-        for name in more {
-            if !self.fields.contains(&name) {
-                self.fields.push(name);
-            }
-        }
+    /// Whether a mapping or filter reads a name.
+    fn reads(&self, name: &str) -> bool {
+        self.reads.iter().any(|read| read.split('.').next() == Some(name))
+    }
+
+    /// Whether a user's custom attributes are needed.
+    fn needs_custom(&self) -> bool {
+        self.reads(CUSTOM) || self.parameters.reads(CUSTOM)
+    }
+
+    /// The fields of a user that are asked for. What no documentation knows is not: the API might refuse the whole question.
+    fn fields(&self) -> Vec<&'static str> {
+        let is_always = |name: &str| ALWAYS.split_whitespace().any(|one| one == name);
+        let is_read = |name: &&str| !is_always(name) && (self.reads(name) || self.parameters.reads(name));
+        ALWAYS.split_whitespace().chain(names().filter(is_read)).collect()
     }
 
     /// What the two numbers of an account mean (documented for the vendor's own clients).
     fn meaning_of(&self, status: u64, state: u64) -> LifecycleStatus {
-        let chosen = |setting| match setting {
-            OneLoginStanding::Active => LifecycleStatus::Active,
-            OneLoginStanding::Suspended => LifecycleStatus::Suspended,
-            OneLoginStanding::Staged => LifecycleStatus::Staged,
-        };
         match (state, status) {
             // Unapproved, rejected, unlicensed: nobody may log in. And what a later version may add.
             (0 | 2 | 3, _) | (_, 2) => LifecycleStatus::Suspended,
-            (1, 0) => chosen(self.table.unactivated),
+            (1, 0) => self.table.unactivated,
             // Active; the password expired, awaits a reset or is pending; security questions are due.
             (1, 1 | 4 | 5 | 7 | 8) => LifecycleStatus::Active,
-            (1, 3) => chosen(self.table.locked),
+            (1, 3) => self.table.locked,
             // Not known: neither given nor taken.
             _ => LifecycleStatus::Staged,
         }
@@ -123,18 +115,8 @@ impl HttpDirectory for OneLogin {
     }
 
     fn new(table: &OneLoginTable, reads: &[String]) -> Self {
-        let is_read = |name: &str| reads.iter().any(|read| read.split('.').next() == Some(name));
-        let mut made = Self {
-            table: table.clone(),
-            fields: Vec::new(),
-            needs_custom: is_read(CUSTOM),
-            parameters_wanted: Wanted::of(reads),
-            parameters: Parameters::default(),
-            kinds: Arc::default(),
-        };
-        // What no documentation knows is not asked for: the API might refuse the whole question.
-        made.add_fields(ALWAYS.split_whitespace().chain(NAMES.split_whitespace().filter(|name| is_read(name))));
-        made
+        let (table, reads) = (table.clone(), reads.to_vec());
+        Self { table, reads, parameters: Parameters::default(), kinds: Arc::default() }
     }
 
     fn addresses(table: &OneLoginTable) -> (String, Option<String>) {
@@ -143,18 +125,11 @@ impl HttpDirectory for OneLogin {
 
     /// Of the three ways that are documented the one that HTTP itself knows.
     fn login(table: &OneLoginTable, secret: &Secret, client: &ClientSettings) -> Result<Login, SetupError> {
-        let (header, template) = ("authorization".to_owned(), "Basic {token}".to_owned());
-        let auth = Some(Auth { header, template, token: secret.basic_with(&table.client_id) });
-        Ok(Login::Granted(Box::new(Grant {
-            endpoint: ClientSettings { auth, ..client.clone() },
-            segments: ["auth", "oauth2", "v2", "token"].map(str::to_owned).to_vec(),
-            body: br#"{"grant_type":"client_credentials"}"#.to_vec(),
-            content_type: "application/json",
-            header: "authorization",
-            template: "Bearer {token}",
-            on_server_error: "OneLogin answers so when the administrator who made these API credentials was deleted: make new ones \
-                              under Developers > API Credentials",
-        })))
+        let address = format!("{}/auth/oauth2/v2/token", table.address());
+        let body: (_, &[u8]) = ("application/json", br#"{"grant_type":"client_credentials"}"#);
+        let hint = "OneLogin answers so when the administrator who made these API credentials was deleted: make new ones under Developers > \
+                    API Credentials";
+        Login::credentials([&table.client_id, &address], secret, body, client, hint)
     }
 
     /// A thousand users a page, each with long custom attributes.
@@ -184,17 +159,13 @@ impl HttpDirectory for OneLogin {
 
     fn users(&self) -> List {
         let list = list("users", &["users"], self.table.users_page.into()).since("created_at");
-        List { question: list.question.clone().with("fields", self.fields.join(",")), ..list }
-    }
-
-    /// Ids are numbers here; what is none was never an id of this account.
-    fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
-        id.parse::<u64>().ok().map(|_| v2("a user", &["users", id]))
+        list.with("fields", self.fields().join(","))
     }
 
     /// A user's own page shows more than the list: a record is the same wherever it was read.
     fn as_listed(&self, mut record: Object) -> Object {
-        record.retain(|name, _| self.fields.contains(&name.as_str()));
+        let fields = self.fields();
+        record.retain(|name, _| fields.contains(&name.as_str()));
         record
     }
 
@@ -214,18 +185,10 @@ impl HttpDirectory for OneLogin {
         }
     }
 
-    fn group_by_id(&self, id: &str) -> Option<ApiRequest> {
-        id.parse::<u64>().ok()?;
-        Some(match self.by_roles() {
-            true => v2("a role", &["roles", id]),
-            false => ApiRequest::get("a group", ["api", "1", "groups", id]),
-        })
-    }
-
     fn group(&self, id: &str, group: Object) -> Result<GroupRecord, SourceError> {
         let name = group.get("name").and_then(Value::as_str).map(str::to_owned);
         let name = name.ok_or_else(|| SourceError::Malformed(format!("roles: role {id} has no name")))?;
-        Ok(GroupRecord { name, record: serde_json::json!({ "id": id }).to_string(), doubt: None })
+        Ok(GroupRecord { name, record: json!({ "id": id }).to_string(), doubt: None })
     }
 
     fn members(&self, id: &str, group: &GroupRecord, shows_groups: bool) -> Option<List> {
@@ -238,11 +201,7 @@ impl HttpDirectory for OneLogin {
     }
 
     fn applications(&self) -> Option<List> {
-        Some(list("apps", &["apps"], 1000))
-    }
-
-    fn is_application_id(&self, text: &str) -> bool {
-        text.parse::<u64>().is_ok()
+        Some(application::all())
     }
 
     async fn binding(&self, web: &WebConnection, application: Application) -> Result<Option<Binding>, SourceError> {
@@ -252,18 +211,12 @@ impl HttpDirectory for OneLogin {
     /// The list does not tell since when somebody is on it.
     fn everybody_bound(&self, binding: &Binding) -> Option<List> {
         let list = list("people of an app", &["apps", &binding.application.id, "users"], 100);
-        let name = binding.application.names.first().map_or("", String::as_str);
-        self.table.direct.then(|| list.called(format!("people of the application {name:?}")))
+        self.table.direct.then(|| list.called(format!("people of the application {:?}", binding.application.name())))
     }
 
     /// The user attributes that parameters of the application take their values from are asked for too.
     async fn with_application(&self, web: &WebConnection, binding: &Binding) -> Result<Option<Self>, SourceError> {
-        let parameters = Parameters::read(&web.api, self, binding).await?;
-        let (fields, custom) = parameters.needs();
-        let mut made = Self { parameters, ..self.clone() };
-        made.needs_custom |= custom;
-        made.add_fields(fields);
-        Ok(Some(made))
+        Ok(Some(Self { parameters: Parameters::read(web, self, binding).await?, ..self.clone() }))
     }
 
     async fn events(&self, web: &WebConnection, from: Timestamp) -> Result<Option<Vec<ChangeEvent>>, SourceError> {
@@ -271,25 +224,24 @@ impl HttpDirectory for OneLogin {
     }
 
     fn lookups(&self, attribute: &'static str, value: &str) -> Vec<ApiRequest> {
-        vec![v2("users", &["users"]).with("fields", "id,username,email").with(attribute, value)]
+        let list = list("users", &["users"], 0).with("fields", "id,username,email");
+        vec![list.with(attribute, value).question]
     }
 
-    /// `custom_attributes.heap_role` is a member of `custom_attributes`.
-    fn new_user(&self, attributes: &Object) -> Option<(Vec<String>, Value)> {
+    /// `custom_attributes.heap_role` is a member of `custom_attributes`. Parameters belong to the application: a user has none of their own.
+    fn new_user(&self, attributes: &Object) -> Option<Value> {
         let mut body = Object::new();
-        // The parameters belong to the application: a user has none of their own.
-        for (name, value) in attributes.iter().filter(|(name, _)| name.split('.').next() != Some(PARAMETERS)) {
+        for (name, value) in attributes {
             match name.split_once('.') {
+                _ if name.split('.').next() == Some(PARAMETERS) => {}
                 Some((outer, inner)) => {
-                    let slot = body.entry(outer).or_insert_with(|| Object::new().into());
-                    slot.as_object_mut()
-                        .into_iter()
-                        .for_each(|slot| drop(slot.insert(inner.to_owned(), value.clone())));
+                    let slot = body.entry(outer).or_insert_with(|| json!({})).as_object_mut();
+                    slot.map(|slot| slot.insert(inner.to_owned(), value.clone()));
                 }
                 None => drop(body.insert(name.clone(), value.clone())),
             }
         }
-        Some((v2("a new user", &["users"]).segments, body.into()))
+        Some(body.into())
     }
 
     fn glance(&self, _: &WebConnection, user: &Object, _: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
@@ -297,18 +249,23 @@ impl HttpDirectory for OneLogin {
             let seen = "the list of users shows no roles, so members are read role by role";
             found.push(Finding::warning("memberships", seen, "it works; with many roles it takes many calls"));
         }
-        if self.needs_custom && !user.contains_key(CUSTOM) {
+        if self.needs_custom() && !user.contains_key(CUSTOM) {
             let seen = "the list of users shows no custom attributes, so users are read one by one";
             found.push(Finding::warning("custom attributes", seen, "it works; it takes a call for each user"));
         }
         true
     }
 
-    async fn look(&self, web: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
-        let said = format!("{} is given to {} roles", binding.application.shown(), binding.groups.len());
-        let mut found: Vec<Finding> = application::own_provisioning(binding).into_iter().collect();
-        found.extend(parameters::examine(web, self, binding).await);
-        (said, found)
+    fn who(&self, binding: &Binding) -> String {
+        format!("{} is given to {} roles", binding.application.shown(), binding.groups.len())
+    }
+
+    async fn provisions(&self, _: &WebConnection, binding: &Binding) -> Option<bool> {
+        pick(&binding.record, "provisioning.enabled")?.as_bool()
+    }
+
+    async fn look(&self, web: &WebConnection, binding: &Binding) -> Vec<Finding> {
+        parameters::examine(web, self, binding).await
     }
 }
 

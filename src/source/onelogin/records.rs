@@ -8,23 +8,24 @@ use serde_json::Value;
 use super::super::SourceError;
 use super::super::web::{Object, UserRecord, id};
 use super::OneLogin;
-use super::parameters::PARAMETERS;
+use super::about::ABOUT;
 use crate::model::LifecycleStatus;
 
 /// Asked of every user, whatever the mappings read: who it is, what shows the lifecycle status, who belongs, and since when.
 pub(super) const ALWAYS: &str = "id username email firstname lastname status state title department company external_id directory_id group_id \
     manager_user_id samaccountname userprincipalname phone role_ids custom_attributes created_at";
 
-/// Every name that a record may hold (the vendor's `user` resource).
-pub(super) const NAMES: &str = "id username email firstname lastname status state title department company comment phone external_id \
-    directory_id trusted_idp_id group_id manager_user_id manager_ad_id samaccountname userprincipalname \
-    distinguished_name member_of preferred_locale_code activated_at invitation_sent_at locked_until \
-    password_changed_at custom_attributes";
-
 /// The roles of a user.
 pub(super) const ROLES: &str = "role_ids";
 /// The custom attributes of a user.
 pub(super) const CUSTOM: &str = "custom_attributes";
+/// The name under which mappings read parameters of the application: `app_parameters.heap_role`.
+pub(super) const PARAMETERS: &str = "app_parameters";
+
+/// Every name that a record of the API may hold.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ABOUT.names[0].split_whitespace().filter(|name| *name != PARAMETERS)
+}
 
 /// What the two numbers of a user say of the account, and why they say nothing, if they do not. One user whom the API shows like that stops nobody else:
 /// nothing is given to them and nothing taken.
@@ -50,12 +51,14 @@ pub(super) fn standing(directory: &OneLogin, user: &Object) -> (LifecycleStatus,
 /// When it does not show what every user has: nobody is skipped in silence.
 pub(super) fn user(directory: &OneLogin, id: &str, mut user: Object) -> Result<UserRecord, SourceError> {
     let (standing, odd) = standing(directory, &user);
-    let roles = user.remove(ROLES).map(|roles| ids(&roles, id)).transpose()?;
+    let malformed = || SourceError::Malformed(format!("users: the `{ROLES}` of user {id} are no list of ids"));
+    let roles = user.remove(ROLES).map(|roles| ids(&roles).ok_or_else(malformed)).transpose()?;
     let group = user.get("group_id").and_then(super::super::web::id);
     let groups = if directory.by_roles() { roles } else { Some(group.into_iter().collect()) };
-    let is_whole = !directory.needs_custom || user.contains_key(CUSTOM);
+    let is_whole = !directory.needs_custom() || user.contains_key(CUSTOM);
     let parameters = directory.parameters.of(&user);
     user.remove("created_at");
+    user.retain(|_, value| !value.is_null());
     for (name, value) in &mut user {
         match value {
             Value::Number(_) if name == "id" || name.ends_with("_id") => *value = Value::String(value.to_string()),
@@ -63,7 +66,6 @@ pub(super) fn user(directory: &OneLogin, id: &str, mut user: Object) -> Result<U
             _ => {}
         }
     }
-    user.retain(|_, value| !value.is_null());
     // After everything that the API shows, so that no field of its own is taken for one.
     user.remove(PARAMETERS);
     user.extend(parameters.map(|parameters| (PARAMETERS.to_owned(), parameters)));
@@ -75,13 +77,10 @@ fn number(value: &Value) -> Option<u64> {
     id(value)?.parse().ok()
 }
 
-fn ids(value: &Value, user: &str) -> Result<Box<[Box<str>]>, SourceError> {
-    let odd = || SourceError::Malformed(format!("users: the `{ROLES}` of user {user} are no list of ids"));
-    let text = |value: &Value| number(value).map(|id| id.to_string().into()).ok_or_else(odd);
+fn ids(value: &Value) -> Option<Box<[Box<str>]>> {
     match value {
-        Value::Null => Ok(Box::default()),
-        Value::Array(values) => values.iter().map(text).collect(),
-        _ => Err(odd()),
+        Value::Null => Some(Box::default()),
+        _ => value.as_array()?.iter().map(|one| Some(number(one)?.to_string().into())).collect(),
     }
 }
 

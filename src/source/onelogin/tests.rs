@@ -36,8 +36,8 @@ fn every_status_and_state_means_one_of_three_things() {
 #[test]
 fn what_mappings_read_is_asked_for_once_and_what_nobody_knows_is_not() {
     let layout = layout("", &["comment", "email", "custom_attributes.heap_role", "no_such_field"]);
-    let count = |name: &str| layout.fields.iter().filter(|field| **field == name).count();
+    let count = |name: &str| layout.fields().iter().filter(|field| **field == name).count();
     assert_eq!((count("comment"), count("email"), count("role_ids"), count("no_such_field")), (1, 1, 1, 0));
-    assert!(layout.needs_custom);
-    assert!(!self::layout("", &["email"]).needs_custom);
+    assert!(layout.needs_custom());
+    assert!(!self::layout("", &["email"]).needs_custom());
 }

@@ -7,12 +7,13 @@ use serde_json::Value;
 use super::SourceError;
 use super::kind::DirectoryKind;
 use super::web::{
-    ApiRequest, Application, Binding, DirectoryInfo, GroupRecord, HttpDirectory, List, ListEnvelope, ListPaging, Login,
-    Object, UserRecord, WebConnection, WebKind, Words, id, text,
+    ApiRequest, Application, Binding, DirectoryInfo, GroupRecord, HttpDirectory, List, ListEnvelope, ListPaging,
+    Object, UserRecord, WebConnection, WebKind, Words, id,
 };
 use crate::config::directory::{SourceTables, toy::Table};
-use crate::http::{Auth, ClientSettings, Secret, SetupError};
+use crate::http::{ClientSettings, Login, Secret, SetupError};
 use crate::model::LifecycleStatus;
+use crate::source::kind::DirectoryProduct;
 
 /// For the list of directories.
 pub(crate) const KIND: &dyn DirectoryKind = WebKind::<Toy>::KIND;
@@ -21,8 +22,11 @@ pub(crate) const KIND: &dyn DirectoryKind = WebKind::<Toy>::KIND;
 pub struct Toy;
 
 static ABOUT: DirectoryInfo = DirectoryInfo {
-    template: "[source.toy]\nbase_url = \"https://toy.example.org\"\ntoken = { file = \"../secrets/toy\" }\napplication = \"Heap\"\n",
-    mapping: &[("userName", "login"), ("displayName", "name"), ("emails.work", "mail")],
+    init: DirectoryProduct {
+        template: "[source.toy]\nbase_url = \"https://toy.example.org\"\ntoken = { file = \"../secrets/toy\" }\napplication = \"Heap\"\n",
+        mapping: &[("userName", "login"), ("displayName", "name"), ("emails.work", "mail")],
+        ..DirectoryProduct::new("toy")
+    },
     names: ["id login name mail blocked born", "id name"],
     words: Words { credential: ["token", "make a new token"], bind: "give the application to a team", ..Words::PLAIN },
     ..DirectoryInfo::new("toy", "Toy")
@@ -53,16 +57,11 @@ impl HttpDirectory for Toy {
     }
 
     fn login(_: &Table, secret: &Secret, _: &ClientSettings) -> Result<Login, SetupError> {
-        let (header, template) = ("authorization".to_owned(), "Bearer {token}".to_owned());
-        Ok(Login::Fixed(Auth { header, template, token: secret.clone() }))
+        Ok(Login::key("authorization", "Bearer {token}", secret))
     }
 
     fn users(&self) -> List {
         list("people", &["people"], ListPaging::Position).since("born")
-    }
-
-    fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
-        Some(ApiRequest::get("a person", ["people", id]))
     }
 
     fn user(&self, _: &str, record: Object) -> Result<UserRecord, SourceError> {
@@ -82,15 +81,6 @@ impl HttpDirectory for Toy {
         list("teams", &["teams"], ListPaging::Chained)
     }
 
-    fn group_by_id(&self, id: &str) -> Option<ApiRequest> {
-        Some(ApiRequest::get("a team", ["teams", id]))
-    }
-
-    fn group(&self, _: &str, record: Object) -> Result<GroupRecord, SourceError> {
-        let name = text(&record, "name").unwrap_or_default().to_owned();
-        Ok(GroupRecord { name, record: Value::Object(record).to_string(), doubt: None })
-    }
-
     fn members(&self, id: &str, _: &GroupRecord, _: bool) -> Option<List> {
         Some(list("members", &["teams", id, "members"], ListPaging::Chained))
     }
@@ -101,8 +91,7 @@ impl HttpDirectory for Toy {
 
     async fn binding(&self, web: &WebConnection, application: Application) -> Result<Option<Binding>, SourceError> {
         let question = ApiRequest::get("an application", ["applications", &application.id]);
-        let Some(reply) = web.api.find(&question).await? else { return Ok(None) };
-        let record: Object = web.api.json(question.what, &reply)?;
+        let Some(record) = web.record(&question).await? else { return Ok(None) };
         let ids = |name| record.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(id).collect();
         Ok(Some(Binding { groups: ids("teams"), users: ids("people"), application, record }))
     }

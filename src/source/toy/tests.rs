@@ -70,7 +70,7 @@ fn engine(config: &Path) -> Engine {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_reads_and_syncs_and_is_shown_by_every_command() {
     assert!(kind::products().any(|product| product == "toy"), "`init` offers it");
-    assert!(schema::text(schema::SchemaKind::Tenant).contains("The application whose teams and people belong"));
+    assert!(schema::text(schema::SchemaKind::Tenant).contains("`[source.toy]`"));
     let people: Vec<Value> = (1..=5).map(|number| person(number, false)).collect();
     let server = MockServer::start().await;
     company(&server, &people).await;

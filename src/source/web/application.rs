@@ -1,13 +1,17 @@
 //! Which application is meant. What comes in is what the operator calls it; what goes out is who has it.
 
-use super::directory::{ApiRight, Application, Binding, DirectoryInfo, HttpDirectory};
-use super::source::WebConnection;
+use super::WebConnection;
+use super::about::DirectoryInfo;
+use super::directory::{ApiRight, Application, Binding, HttpDirectory};
 use crate::model::fold;
 use crate::progress::Progress;
 use crate::source::SourceError;
 
 /// How many names are shown when the right one is not among them.
 const SHOWN: usize = 5;
+
+/// From this likeness on two names are like each other, of 0 to 1.
+const LIKE: f64 = 0.5;
 
 /// Finds the application that the operator names, and who has it.
 ///
@@ -20,70 +24,60 @@ pub(super) async fn find<D: HttpDirectory>(
     progress: &dyn Progress,
 ) -> Result<Binding, SourceError> {
     progress.stage("looking for the application", None);
-    bound(directory, web, wanted, progress).await.map_err(|error| D::explain(error, ApiRight::Applications))
-}
-
-async fn bound<D: HttpDirectory>(
-    directory: &D,
-    web: &WebConnection,
-    wanted: &str,
-    progress: &dyn Progress,
-) -> Result<Binding, SourceError> {
-    if directory.is_application_id(wanted) {
+    let explain = |error| D::explain(error, ApiRight::Applications);
+    let list = directory.applications();
+    let list = list.ok_or_else(|| SourceError::Settings("this directory has no applications".to_owned()))?;
+    if list.knows(wanted) {
         let application = Application { id: wanted.to_owned(), names: Vec::new() };
-        if let Some(binding) = directory.binding(web, application).await? {
+        if let Some(binding) = directory.binding(web, application).await.map_err(explain)? {
             return Ok(binding);
         }
     }
-    let list = directory.applications();
-    let list = list.ok_or_else(|| SourceError::Settings("this directory has no applications".to_owned()))?;
     let make = |id: &str, record| Ok(Application { id: id.to_owned(), names: directory.application_names(&record) });
-    let all = web.api.list(&list, web.at_once, progress, &make).await?;
+    let all = web.list(&list, progress, &make).await.map_err(explain)?;
     let all: Vec<Application> = all.into_iter().map(|(_, application)| application).collect();
     let meant = choose(&all, wanted, D::ABOUT).map_err(SourceError::Settings)?.clone();
     let shown = meant.shown();
-    let binding = directory.binding(web, meant).await?;
+    let binding = directory.binding(web, meant).await.map_err(explain)?;
     binding.ok_or_else(|| SourceError::Settings(format!("the application {shown} is listed, and then not found")))
 }
 
 /// The one that is meant: by id, else by the name people see, else by its other names.
 fn choose<'a>(all: &'a [Application], wanted: &str, about: &DirectoryInfo) -> Result<&'a Application, String> {
-    if let Some(one) = all.iter().find(|one| one.id == wanted) {
-        return Ok(one);
-    }
-    let label = |one: &Application| one.names.first().map_or("", |name| name.trim()).to_owned();
-    let named = |fits: &dyn Fn(&Application) -> bool| all.iter().filter(|one| fits(one)).collect::<Vec<_>>();
     let same = |name: &str| fold(name.trim()) == fold(wanted);
-    let tries = [
-        named(&|one| about.minds_case && label(one) == wanted),
-        named(&|one| same(&label(one))),
-        named(&|one| one.names.iter().any(|name| same(name))),
+    let tries: [&dyn Fn(&Application) -> bool; 4] = [
+        &|one| one.id == wanted,
+        &|one| about.minds_case && one.name().trim() == wanted,
+        &|one| same(one.name()),
+        &|one| one.names.iter().any(|name| same(name)),
     ];
-    match tries.into_iter().find(|found| !found.is_empty()).unwrap_or_default().as_slice() {
-        [one] => Ok(one),
+    let named = tries.iter().map(|fits| all.iter().filter(|one| fits(one)).collect::<Vec<_>>());
+    match named.into_iter().find(|found| !found.is_empty()).unwrap_or_default().as_slice() {
         [] => Err(not_found(all, wanted, about.product)),
+        [one] => Ok(one),
         several => {
             let ids: Vec<&str> = several.iter().map(|one| one.id.as_str()).collect();
+            let (product, count, listed) = (about.product, ids.len(), ids.join(" and "));
+            let first = ids.first().unwrap_or(&"");
             Err(format!(
-                "{} has {} applications named {wanted:?}: {}. Write the id of the right one: application = {:?}",
-                about.product,
-                ids.len(),
-                ids.join(" and "),
-                ids.first().unwrap_or(&"")
+                "{product} has {count} applications named {wanted:?}: {listed}. Write the id of the right one: application = {first:?}"
             ))
         }
     }
 }
 
 fn not_found(all: &[Application], wanted: &str, product: &str) -> String {
+    let wanted_name = fold(wanted);
     let likeness = |one: &Application| {
-        let like = |name: &String| strsim::normalized_damerau_levenshtein(&fold(name), &fold(wanted));
-        let contains = one.names.iter().any(|name| fold(name).contains(&fold(wanted)));
-        let best = one.names.iter().map(like).fold(0.0, f64::max);
-        if contains { best.max(0.5) } else { best }
+        let names = one.names.iter().map(|name| fold(name));
+        let like = names.map(|name| match name.contains(&wanted_name) {
+            true => strsim::normalized_damerau_levenshtein(&name, &wanted_name).max(LIKE),
+            false => strsim::normalized_damerau_levenshtein(&name, &wanted_name),
+        });
+        like.fold(0.0, f64::max)
     };
     let mut near: Vec<(f64, String)> = all.iter().map(|one| (likeness(one), one.shown())).collect();
-    near.retain(|(likeness, _)| *likeness >= 0.5);
+    near.retain(|(likeness, _)| *likeness >= LIKE);
     near.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
     let near: Vec<String> = near.into_iter().take(SHOWN).map(|(_, shown)| shown).collect();
     let shown = match (all.len(), near.is_empty()) {

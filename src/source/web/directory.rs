@@ -4,118 +4,17 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::WebConnection;
+use super::about::DirectoryInfo;
+use super::api::ApiRequest;
 use super::list::{List, Object, text};
-use super::source::WebConnection;
-use super::{ApiRequest, Login, Meaning};
 use crate::config::directory::{DirectoryTable, SourceTables};
-use crate::http::{ClientSettings, HttpResponse, Secret, SetupError};
-use crate::model::{Finding, LifecycleStatus, StatusSign};
+use crate::http::{ClientSettings, Login, Secret, SetupError};
+use crate::model::{Finding, LifecycleStatus};
 use crate::source::SourceError;
-use crate::source::choices::Choice;
-use crate::source::kind::DefaultMapping;
-use crate::source::write::CreateError;
-
-/// What is known of a directory before it is asked.
-#[derive(Debug)]
-pub struct DirectoryInfo {
-    /// The key of its table, and its name for `init`.
-    pub name: &'static str,
-    /// The product, for messages.
-    pub product: &'static str,
-    /// The table that `init` writes.
-    pub template: &'static str,
-    /// The usual mapping.
-    pub mapping: &'static [DefaultMapping],
-    /// What `init` writes before the mapping and after it.
-    pub around_mapping: [&'static str; 2],
-    /// Choices that the vendor's guide or console makes otherwise.
-    pub choices: &'static [Choice],
-    /// The attributes of a user and of a group, separated by spaces.
-    pub names: [&'static str; 2],
-    /// What says whether a user is suspended, where the evidence is kept ([`crate::source::Reading::saw_sign`]); at most eight.
-    pub signs: &'static [StatusSign],
-    /// Whether a 403 to a question that was answered before means "too fast".
-    pub forgive_403: bool,
-    /// Whether every group counts as assigned where neither an application nor the scope names any.
-    pub assigns_all: bool,
-    /// Whether the exact spelling of an application's name wins over other cases.
-    pub minds_case: bool,
-    /// What an address that answers 404 to a list should be.
-    pub address: &'static str,
-    /// How far before the last look the change feed is read again, and how long it keeps events.
-    pub feed: [SignedDuration; 2],
-    /// The attributes without which nobody can be made.
-    pub required: &'static [&'static str],
-    /// The attributes by which a user is found before one is made.
-    pub found_by: &'static [&'static str],
-    /// Whether a filter that shows others was not heeded.
-    pub filters_exactly: bool,
-    /// What the directory answers, in small letters, where a new user exists already.
-    pub taken: &'static [&'static str],
-    /// Its words in findings.
-    pub words: Words,
-}
-
-/// How findings of `doctor` call things, and what to do about them.
-#[derive(Debug)]
-pub struct Words {
-    /// The credential, and how to renew it.
-    pub credential: [&'static str; 2],
-    /// Users and groups, as far as they are visible.
-    pub rights: [&'static str; 2],
-    /// A missing right, and how it is given.
-    pub grant: [&'static str; 2],
-    /// Whether the server answers, and where to look if not.
-    pub reachable: [&'static str; 2],
-    /// What to correct where settings do not fit.
-    pub settings: &'static str,
-    /// How the application is given to groups.
-    pub bind: &'static str,
-    /// The change feed, and what to do without it; nothing is said of a feed without a name.
-    pub feed: [&'static str; 2],
-}
-
-impl DirectoryInfo {
-    /// A directory of which nothing particular is known: no change feed, no choices, users can't be made.
-    pub const fn new(name: &'static str, product: &'static str) -> Self {
-        Self {
-            name,
-            product,
-            template: "",
-            mapping: &[],
-            around_mapping: ["", ""],
-            choices: &[],
-            names: ["", ""],
-            signs: &[],
-            forgive_403: false,
-            assigns_all: false,
-            minds_case: false,
-            address: "is the base URL right",
-            feed: [SignedDuration::from_mins(10), SignedDuration::from_hours(365 * 24)],
-            required: &[],
-            found_by: &[],
-            filters_exactly: false,
-            taken: &[],
-            words: Words::PLAIN,
-        }
-    }
-}
-
-impl Words {
-    /// Words that fit anywhere.
-    pub const PLAIN: Self = Self {
-        credential: ["credential", "make a new one and put it into the secret file"],
-        rights: ["users", "groups"],
-        grant: ["rights", "give the credential the right to read users, groups and applications"],
-        reachable: ["reachable", "check the address and the network"],
-        settings: "check the address in the directory's table",
-        bind: "give the application to a group",
-        feed: ["", ""],
-    };
-}
 
 /// What a question needs a right for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +36,9 @@ pub struct UserRecord {
     pub record: Box<str>,
     /// Whether the directory lets the user have accounts.
     pub standing: LifecycleStatus,
-    /// Why nobody can say what the account's standing is.
+    /// Why nobody can say what the account's lifecycle status is.
     pub odd: Option<String>,
-    /// Which of [`About::signs`] the record has, bit by bit.
+    /// Which of [`DirectoryInfo::signs`] the record has, bit by bit.
     pub signs: u8,
     /// The groups that the user is in, where records show them.
     pub groups: Option<Box<[Box<str>]>>,
@@ -166,6 +65,14 @@ pub struct GroupRecord {
     pub doubt: Option<String>,
 }
 
+impl GroupRecord {
+    /// A group whose record says its name, and whose members can be trusted.
+    pub fn new(record: Object) -> Self {
+        let name = text(&record, "name").unwrap_or_default().to_owned();
+        Self { name, record: Value::Object(record).to_string(), doubt: None }
+    }
+}
+
 /// An application in the directory.
 #[derive(Debug, Clone)]
 pub struct Application {
@@ -176,9 +83,14 @@ pub struct Application {
 }
 
 impl Application {
+    /// The name people see first.
+    pub fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
     /// The name people see, and the id.
     pub fn shown(&self) -> String {
-        format!("{:?} ({})", self.names.first().map_or("", String::as_str), self.id)
+        format!("{:?} ({})", self.name(), self.id)
     }
 }
 
@@ -206,7 +118,7 @@ pub struct ChangeEvent {
     pub matters: bool,
 }
 
-/// A directory behind HTTP. [`super::source::WebSource`] does the rest.
+/// A directory behind HTTP. [`super::WebSource`] does the rest.
 #[async_trait]
 pub trait HttpDirectory: Sized + Send + Sync + 'static {
     /// Its table.
@@ -233,21 +145,13 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     /// What else requests need: a header, a larger answer.
     fn adjust(_: &Self::Table, _: &mut ClientSettings) {}
 
-    /// Reads from a refusal what its status alone does not say.
-    fn meaning(_: &HttpResponse) -> Option<Meaning> {
-        None
-    }
-
     /// An error of a question that needs a right, with what to do about it.
     fn explain(error: SourceError, _: ApiRight) -> SourceError {
         error
     }
 
-    /// All users.
+    /// All users. One is asked for below the list's own path, and made there.
     fn users(&self) -> List;
-
-    /// One user; `None` for an id that was never one here.
-    fn user_by_id(&self, id: &str) -> Option<ApiRequest>;
 
     /// What a record says.
     ///
@@ -263,17 +167,16 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     /// What a record says of the account alone.
     fn standing(&self, record: &Object) -> LifecycleStatus;
 
-    /// All groups.
+    /// All groups. One is asked for below the list's own path.
     fn groups(&self) -> List;
-
-    /// One group; `None` for an id that was never one here.
-    fn group_by_id(&self, id: &str) -> Option<ApiRequest>;
 
     /// What a record says.
     ///
     /// # Errors
     /// When it does not show what every group has.
-    fn group(&self, id: &str, record: Object) -> Result<GroupRecord, SourceError>;
+    fn group(&self, _: &str, record: Object) -> Result<GroupRecord, SourceError> {
+        Ok(GroupRecord::new(record))
+    }
 
     /// The members of a group; `None` if they are taken from the records of users, which tell them all or do not.
     fn members(&self, id: &str, group: &GroupRecord, records_tell: bool) -> Option<List>;
@@ -286,11 +189,6 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     /// What an application is called, the name people see first.
     fn application_names(&self, record: &Object) -> Vec<String> {
         text(record, "name").map(str::to_owned).into_iter().collect()
-    }
-
-    /// Whether an application can be asked for by a text like this, without a look at the list.
-    fn is_application_id(&self, _: &str) -> bool {
-        false
     }
 
     /// Who has an application; `None` if there is none of this id.
@@ -327,8 +225,8 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The path and the body that make a user; `None` where the directory can't be written.
-    fn new_user(&self, _: &Object) -> Option<(Vec<String>, Value)> {
+    /// The body that makes a user; `None` where the directory can't be written.
+    fn new_user(&self, _: &Object) -> Option<Value> {
         None
     }
 
@@ -337,14 +235,19 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
         true
     }
 
-    /// What the application tells for `doctor`: the sentence on who has it, and more findings.
-    async fn look(&self, _: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
+    /// Who has an application, as a sentence for `doctor`.
+    fn who(&self, binding: &Binding) -> String {
         let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
-        (format!("{shown}: {groups} groups and {users} people are bound to it"), Vec::new())
+        format!("{shown}: {groups} groups and {users} people are bound to it")
     }
-}
 
-/// As an error of making a user.
-pub(super) fn unclear(error: &SourceError) -> CreateError {
-    CreateError::Unclear(error.to_string())
+    /// Whether the vendor's own provisioning of an application is on, as far as the API tells.
+    async fn provisions(&self, _: &WebConnection, _: &Binding) -> Option<bool> {
+        None
+    }
+
+    /// What else an application tells for `doctor`.
+    async fn look(&self, _: &WebConnection, _: &Binding) -> Vec<Finding> {
+        Vec::new()
+    }
 }

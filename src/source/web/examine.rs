@@ -3,10 +3,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::application;
-use super::directory::{ApiRight, HttpDirectory, Words};
+use super::about::{DirectoryInfo, Words};
+use super::directory::{ApiRight, Binding, HttpDirectory};
 use super::list::{List, Object};
-use super::source::WebConnection;
+use super::{WebConnection, application};
 use crate::http::http_date;
 use crate::model::Finding;
 use crate::progress::Silent;
@@ -82,25 +82,31 @@ async fn bound<D: HttpDirectory>(
 ) {
     const CHECK: &str = "application";
     let words = &D::ABOUT.words;
-    match application::find(directory, web, name, &Silent).await {
-        Ok(binding) => {
-            let (who, more) = directory.look(web, &binding).await;
-            let may_be_direct = !is_narrowed && directory.everybody_bound(&binding).is_some();
-            found.push(match binding.groups.is_empty() && binding.users.is_empty() && !may_be_direct {
-                true => {
-                    let shown = binding.application.shown();
-                    Finding::warning(
-                        CHECK,
-                        format!("{shown} has nothing bound to it: nobody belongs to the app"),
-                        words.bind,
-                    )
-                }
-                false => Finding::ok(CHECK, who),
-            });
-            found.extend(more);
-        }
-        Err(error) => found.push(wrong(words, Some(CHECK), &error)),
+    let binding = match application::find(directory, web, name, &Silent).await {
+        Ok(binding) => binding,
+        Err(error) => return found.push(wrong(words, Some(CHECK), &error)),
+    };
+    let may_be_direct = !is_narrowed && directory.everybody_bound(&binding).is_some();
+    found.push(if binding.groups.is_empty() && binding.users.is_empty() && !may_be_direct {
+        let detail = format!("{} has nothing bound to it: nobody belongs to the app", binding.application.shown());
+        Finding::warning(CHECK, detail, words.bind)
+    } else {
+        Finding::ok(CHECK, directory.who(&binding))
+    });
+    found.extend(directory.provisions(web, &binding).await.map(|is_on| own_provisioning(D::ABOUT, &binding, is_on)));
+    found.extend(directory.look(web, &binding).await);
+}
+
+fn own_provisioning(about: &DirectoryInfo, binding: &Binding, is_on: bool) -> Finding {
+    const CHECK: &str = "own provisioning";
+    let (product, name) = (about.product, binding.application.name());
+    if !is_on {
+        return Finding::ok(CHECK, format!("{product}'s own provisioning for {name:?} is off"));
     }
+    let [seen, remedy] = about.words.provisioning.map(|words| words.replace("{app}", name));
+    let detail =
+        format!("{seen}: {product} and rosterd would both change the app's accounts and revert each other's changes");
+    Finding::warning(CHECK, detail, remedy)
 }
 
 /// Whether this machine's clock agrees with the directory's.

@@ -1,13 +1,13 @@
 //! Any directory behind HTTP, as a kind of directory. What comes in are its declarations; what goes out is what `init`, `check` and the engine ask.
 
 use std::marker::PhantomData;
+use std::slice;
 use std::sync::Arc;
 
 use super::{HttpDirectory, Parts, WebSource};
 use crate::config::directory::{DirectoryTable as _, SourceTables};
 use crate::http::InvalidSecret;
-use crate::source::choices::Choice;
-use crate::source::kind::{Connect, ConnectError, DefaultMapping, DirectoryKind, RecordNames};
+use crate::source::kind::{Connect, ConnectError, DirectoryKind, DirectoryProduct, RecordNames};
 use crate::source::{Source, SourceError};
 
 /// The kind of a directory.
@@ -20,35 +20,15 @@ impl<D: HttpDirectory> WebKind<D> {
 
 impl<D: HttpDirectory> DirectoryKind for WebKind<D> {
     fn table(&self) -> &'static str {
-        D::ABOUT.name
+        D::ABOUT.init.name
     }
 
-    fn products(&self) -> &'static [&'static str] {
-        std::slice::from_ref(&D::ABOUT.name)
+    fn products(&self) -> &'static [DirectoryProduct] {
+        slice::from_ref(&D::ABOUT.init)
     }
 
     fn product(&self, tables: &SourceTables) -> Option<&'static str> {
-        D::table(tables).map(|_| D::ABOUT.name)
-    }
-
-    fn template(&self, _: &str) -> &'static str {
-        D::ABOUT.template
-    }
-
-    fn default_mapping(&self, _: &str) -> &'static [DefaultMapping] {
-        D::ABOUT.mapping
-    }
-
-    fn before_mapping(&self) -> &'static str {
-        D::ABOUT.around_mapping[0]
-    }
-
-    fn after_mapping(&self) -> &'static str {
-        D::ABOUT.around_mapping[1]
-    }
-
-    fn choices(&self) -> &'static [Choice] {
-        D::ABOUT.choices
+        D::table(tables).map(|_| self.table())
     }
 
     fn names(&self, _: &SourceTables) -> Result<RecordNames, SourceError> {
@@ -57,12 +37,12 @@ impl<D: HttpDirectory> DirectoryKind for WebKind<D> {
     }
 
     fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
-        let missing = || SourceError::no_table(D::ABOUT.name);
+        let missing = || SourceError::no_table(self.table());
         let table = D::table(tables).ok_or_else(missing)?;
         let keys = table.web().ok_or_else(missing)?;
         // The file's check wants one.
-        let place = table.secrets().into_iter().next().map(|(_, place)| place);
-        let secret = place.map(|place| context.token(place)).transpose()?.ok_or(InvalidSecret::Empty)?;
+        let (_, place) = table.secrets().into_iter().next().ok_or(InvalidSecret::Empty)?;
+        let secret = context.token(place)?;
         let (address, _) = D::addresses(table);
         let parts = Parts {
             ca_pem: context.authorities(keys.ca_file.as_deref())?,

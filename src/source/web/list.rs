@@ -1,7 +1,7 @@
 //! Lists as a directory declares them. What comes in is where a list is asked for, how it pages and what proves it whole; what goes out are its entries,
 //! each once. This module must not depend on what the entries are.
 //!
-//! A further way of paging or proof is a variant of [`Paging`] and an arm in [`Api::list`].
+//! A further way of paging or proof is a variant of [`ListPaging`] and an arm in [`WebConnection::list`].
 
 use std::collections::HashSet;
 
@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::paging::{self, Manner, Page, Pages, Row};
-use super::{Api, ApiRequest, passes};
+use super::WebConnection;
+use super::api::{Api, ApiRequest};
+use super::paging::{self, ListRows, Manner, Page, PageStart, Pages, Row};
+use super::passes;
 use crate::http::{HttpResponse, http_date};
 use crate::progress::Progress;
 use crate::source::{Incomplete, SourceError};
@@ -33,6 +35,8 @@ pub struct List {
     pub(crate) envelope: &'static ListEnvelope,
     /// The member with an entry's id, and what stands in for it: `_id`, `to.id`.
     pub(crate) id: [&'static str; 2],
+    /// Whether ids are numbers: what is none was never an id here, and what is one is taken for an id.
+    pub(crate) numbered: bool,
     /// The member that tells since when an entry is there.
     pub(crate) since: Option<&'static str>,
     /// The time that an id itself tells.
@@ -77,8 +81,13 @@ pub(crate) type Entries = (Vec<Object>, Option<u64>, Option<String>);
 impl List {
     /// A list whose label is the question's.
     pub(crate) fn new(question: ApiRequest, limit: u64, paging: ListPaging, envelope: &'static ListEnvelope) -> Self {
-        let label = question.what.to_owned();
-        Self { question, label, limit, paging, envelope, id: ["id", "_id"], since: None, born: |_| None }
+        let (label, id) = (question.what.to_owned(), ["id", "_id"]);
+        Self { question, label, limit, paging, envelope, id, numbered: false, since: None, born: |_| None }
+    }
+
+    /// With one more parameter.
+    pub(crate) fn with(self, name: &'static str, value: impl ToString) -> Self {
+        Self { question: self.question.with(name, value), ..self }
     }
 
     /// With the member that tells since when an entry is there.
@@ -101,43 +110,45 @@ impl List {
         }
     }
 
+    /// The question for one entry, below the list's own path; `None` for an id that was never one here.
+    pub(crate) fn one(&self, id: &str) -> Option<ApiRequest> {
+        let path = self.question.request.segments.iter().map(String::as_str).chain([id]);
+        (!self.numbered || self.knows(id)).then(|| ApiRequest::get(self.question.what, path))
+    }
+
+    /// Whether a text is surely meant as an id.
+    pub(crate) fn knows(&self, text: &str) -> bool {
+        self.numbered && text.parse::<u64>().is_ok()
+    }
+
     /// The entries of an answer, how many there are in all, and where the next page begins.
     ///
     /// # Errors
     /// When it holds no list of objects.
     pub(crate) fn entries(&self, api: &Api, reply: &HttpResponse) -> Result<Entries, SourceError> {
-        let malformed = |why: &str| SourceError::Malformed(format!("{} from {}: {why}", self.label, api.host()));
-        let [member, header] = self.envelope.total;
-        let mut total = reply.header(header).and_then(|text| text.trim().parse().ok());
-        let mut next = match self.paging {
-            ListPaging::Cursor { header, .. } => reply.header(header).map(str::to_owned),
-            _ => None,
+        let odd = |why: String| {
+            SourceError::Malformed(format!("{} from {}: no such JSON as expected: {why}", self.label, api.host()))
         };
-        let rows = match api.json(&self.label, reply)? {
-            Value::Array(rows) => rows,
-            Value::Object(mut object) => {
-                total = object.get(member).and_then(Value::as_u64).or(total);
-                if let ListPaging::Unproven { cursor: [name, _], .. } = self.paging {
-                    next = pick(&object, name).and_then(Value::as_str).map(str::to_owned);
-                }
-                match object.remove(self.envelope.rows) {
-                    Some(Value::Array(rows)) => rows,
-                    _ => {
-                        return Err(malformed(&format!(
-                            "no such JSON as expected: `{}` is no list",
-                            self.envelope.rows
-                        )));
-                    }
-                }
-            }
-            _ => return Err(malformed("no such JSON as expected: it is no list")),
+        let ListEnvelope { rows, total: [member, header] } = self.envelope;
+        let body: Value = api.json(&self.label, reply)?;
+        let total = || reply.header(header)?.trim().parse().ok();
+        let total = body.get(member).and_then(Value::as_u64).or_else(total);
+        let next = match self.paging {
+            ListPaging::Cursor { header, .. } => reply.header(header),
+            ListPaging::Unproven { cursor: [name, _], .. } => body.as_object().and_then(|body| text(body, name)),
+            ListPaging::Position | ListPaging::Chained => None,
         };
-        let object = |row: Value| match row {
+        let next = next.filter(|next| !next.trim().is_empty()).map(str::to_owned);
+        let entries = match body {
+            Value::Object(mut body) => body.remove(*rows).unwrap_or_default(),
+            bare => bare,
+        };
+        let Value::Array(entries) = entries else { return Err(odd(format!("`{rows}` is no list"))) };
+        let object = |entry| match entry {
             Value::Object(object) => Ok(object),
-            _ => Err(malformed("no such JSON as expected: an entry is no object")),
+            _ => Err(odd("an entry is no object".to_owned())),
         };
-        let rows = rows.into_iter().map(object).collect::<Result<_, _>>()?;
-        Ok((rows, total, next.filter(|next| !next.trim().is_empty())))
+        Ok((entries.into_iter().map(object).collect::<Result<_, _>>()?, total, next))
     }
 
     /// The id of an entry, as text.
@@ -176,52 +187,41 @@ pub(crate) fn text<'a>(record: &'a Object, path: &str) -> Option<&'a str> {
 pub(crate) type EntryReader<'a, T> = dyn Fn(&str, Object) -> Result<T, SourceError> + Sync + 'a;
 
 /// A list on its way.
-pub(super) struct Asked<'a, T> {
+struct ListRequest<'a, T> {
     api: &'a Api,
     list: &'a List,
     make: &'a EntryReader<'a, T>,
 }
 
-impl<T: Send> Asked<'_, T> {
-    async fn ask(&self, question: ApiRequest) -> Result<Page<T>, SourceError> {
+#[async_trait]
+impl<T: Send> Pages<T> for ListRequest<'_, T> {
+    fn what(&self) -> String {
+        self.list.label.clone()
+    }
+
+    async fn page(&self, start: PageStart<'_>) -> Result<Page<T>, SourceError> {
+        let (list, question) = (self.list, self.list.question.clone());
+        let question = match (start, &list.paging) {
+            (PageStart::Position { skip, limit }, _) => question.with("limit", limit).with("skip", skip),
+            (PageStart::Cursor(None), _) => question.with("limit", list.limit),
+            (PageStart::Cursor(Some(cursor)), ListPaging::Unproven { cursor: [_, name], .. }) => {
+                question.with("limit", list.limit).with(name, cursor)
+            }
+            (PageStart::Cursor(Some(cursor)), _) => question.with("cursor", cursor),
+        };
         let reply = self.api.read(&question).await?;
-        let (entries, total, next) = self.list.entries(self.api, &reply)?;
+        let (entries, total, next) = list.entries(self.api, &reply)?;
         let row = |entry: Object| {
-            let id = self.list.id_of(&entry)?;
-            let made = self.list.since.and_then(|name| text(&entry, name)?.parse().ok());
-            let made = made.or_else(|| (self.list.born)(&id));
+            let id = list.id_of(&entry)?;
+            let made = list.since.and_then(|name| text(&entry, name)?.parse().ok()).or_else(|| (list.born)(&id));
             Ok(Row { made, value: (self.make)(&id, entry)?, id })
         };
         let rows = entries.into_iter().map(row).collect::<Result<_, SourceError>>()?;
         Ok(Page { rows, total, at: reply.header("date").and_then(http_date), next })
     }
-
-    /// The page after a cursor; the first without one.
-    pub(super) async fn after(&self, cursor: Option<&str>) -> Result<Page<T>, SourceError> {
-        let question = self.list.question.clone();
-        self.ask(match (cursor, &self.list.paging) {
-            (None, _) => question.with("limit", self.list.limit),
-            (Some(cursor), ListPaging::Unproven { cursor: [_, name], .. }) => {
-                question.with("limit", self.list.limit).with(name, cursor)
-            }
-            (Some(cursor), _) => question.with("cursor", cursor),
-        })
-        .await
-    }
 }
 
-#[async_trait]
-impl<T: Send> Pages<T> for Asked<'_, T> {
-    fn what(&self) -> String {
-        self.list.label.clone()
-    }
-
-    async fn page(&self, skip: u64, limit: u64) -> Result<Page<T>, SourceError> {
-        self.ask(self.list.question.clone().with("limit", limit).with("skip", skip)).await
-    }
-}
-
-impl Api {
+impl WebConnection {
     /// Reads a list whole: every entry once, by id.
     ///
     /// # Errors
@@ -229,40 +229,31 @@ impl Api {
     pub(crate) async fn list<T: Send>(
         &self,
         list: &List,
-        at_once: usize,
         progress: &dyn Progress,
         make: &EntryReader<'_, T>,
     ) -> Result<Vec<(Box<str>, T)>, SourceError> {
-        let asked = Asked { api: self, list, make };
+        let request = ListRequest { api: &self.api, list, make };
+        let mut rows = ListRows::new();
+        let mut take = |row: Row<T>| {
+            let is_new = rows.insert(row.id.clone(), row).is_none();
+            progress.advance(is_new.into());
+            is_new
+        };
+        let manner = Manner { limit: list.limit, at_once: self.at_once };
         let rows = match &list.paging {
-            ListPaging::Position | ListPaging::Chained => {
-                let (mut rows, mut known) = (Vec::new(), HashSet::new());
-                let mut take = |row: Row<T>| {
-                    let is_new = known.insert(row.id.clone());
-                    if is_new {
-                        rows.push(row);
-                        progress.advance(1);
-                    }
-                    is_new
-                };
-                let manner = Manner { limit: list.limit, at_once };
-                match list.paging {
-                    ListPaging::Chained => paging::read_chained(&asked, manner, &mut take).await?,
-                    _ => paging::read(&asked, manner, &mut take).await?,
-                };
-                rows
-            }
-            ListPaging::Cursor { most, .. } => passes::whole(&asked, most.as_ref(), progress).await?,
+            ListPaging::Position => paging::read(&request, manner, &mut take).await.map(|_| rows)?,
+            ListPaging::Chained => paging::read_chained(&request, manner, &mut take).await.map(|_| rows)?,
+            ListPaging::Cursor { most, .. } => passes::whole(&request, most.as_ref(), progress).await?,
             ListPaging::Unproven { pages, .. } => {
-                let pass = passes::once(&asked, *pages, progress).await?;
+                let pass = passes::once(&request, *pages, progress).await?;
                 if pass.is_cut {
                     let why = format!("{pages} pages, more than this list ever has");
-                    let (what, received) = (list.label.clone(), pass.rows.len() as u64);
+                    let (what, received) = (list.label.clone(), pass.received());
                     return Err(Incomplete::Cut { what, received, why }.into());
                 }
                 pass.rows
             }
         };
-        Ok(rows.into_iter().map(|row| (row.id, row.value)).collect())
+        Ok(rows.into_iter().map(|(id, row)| (id, row.value)).collect())
     }
 }

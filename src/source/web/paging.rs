@@ -14,6 +14,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::source::{Incomplete, SourceError, id_hash};
@@ -49,20 +50,32 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
-/// A list that is read by position.
+/// Where a page begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PageStart<'a> {
+    /// At a position; at most so many rows.
+    Position { skip: u64, limit: u64 },
+    /// At a cursor; at the list's beginning without one.
+    Cursor(Option<&'a str>),
+}
+
+/// A list that is read page by page.
 #[async_trait]
 pub(super) trait Pages<T>: Sync {
     /// What it holds, for messages: `users`.
     fn what(&self) -> String;
 
-    /// The rows from a position on, at most `limit`.
-    async fn page(&self, skip: u64, limit: u64) -> Result<Page<T>, SourceError>;
+    /// The rows from a place on.
+    async fn page(&self, start: PageStart<'_>) -> Result<Page<T>, SourceError>;
 }
+
+/// The rows of a list by their ids, in the order in which they came first. The later word about a row counts.
+pub(super) type ListRows<T> = IndexMap<Box<str>, Row<T>>;
 
 /// How a list is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    /// Rows a page.
+    /// ListRows a page.
     pub(super) limit: u64,
     /// Pages asked for at a time, where that is possible.
     pub(super) at_once: usize,
@@ -80,7 +93,7 @@ pub(super) async fn read<T: Send>(
     manner: Manner,
     take: &mut Take<'_, T>,
 ) -> Result<u64, SourceError> {
-    let first = pages.page(0, manner.limit).await?;
+    let first = pages.page(PageStart::Position { skip: 0, limit: manner.limit }).await?;
     match at_rest(pages, manner, first, take).await? {
         Some(received) => Ok(received),
         None => {
@@ -122,7 +135,9 @@ async fn at_rest<T: Send>(
     let mut still = keep(first.rows);
     // As many as came, not as were asked for: the directory may cap its pages.
     let skips = (1..total.div_ceil(step)).map(|page| page * step);
-    let mut rest = stream::iter(skips).map(|skip| pages.page(skip, step)).buffered(manner.at_once.max(1));
+    let mut rest = stream::iter(skips)
+        .map(|skip| pages.page(PageStart::Position { skip, limit: step }))
+        .buffered(manner.at_once.max(1));
     while still {
         let Some(page) = rest.try_next().await? else { break };
         still = page.total == Some(total) && keep(page.rows);
@@ -164,7 +179,7 @@ async fn chain<T: Send>(
     // Who was there all the time is in every total.
     let mut fewest: Option<u64> = None;
     loop {
-        let page = pages.page(skip, manner.limit).await?;
+        let page = pages.page(PageStart::Position { skip, limit: manner.limit }).await?;
         asked += 1;
         let before = seen.len() as u64;
         let usual = page.total.unwrap_or(before) / manner.limit.max(1);
@@ -175,7 +190,7 @@ async fn chain<T: Send>(
         fewest = fewest.into_iter().chain(page.total).min();
         let knows_first = page.rows.first().is_some_and(|row| seen.contains(&id_hash(&row.id)));
         if skip > 0 && !knows_first {
-            // Rows before this place are gone: what slipped through lies further back.
+            // ListRows before this place are gone: what slipped through lies further back.
             skip = skip.min(page.total.unwrap_or(skip)).saturating_sub(back);
             back = back.saturating_mul(4);
             continue;

@@ -12,13 +12,11 @@
 //!
 //! Otherwise it is read again, a few times. While nothing moves, each page is asked for once.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::list::Asked;
-use super::paging::{Page, Pages as _, Row};
+use super::paging::{ListRows, Page, PageStart, Pages};
 use crate::progress::Progress;
 use crate::source::{Incomplete, SourceError};
 
@@ -33,8 +31,7 @@ const SLACK: SignedDuration = SignedDuration::from_secs(5);
 /// A list that was read once, from its first page on.
 pub(super) struct Pass<T> {
     /// Every entry once.
-    pub(super) rows: Vec<Row<T>>,
-    places: HashMap<Box<str>, usize>,
+    pub(super) rows: ListRows<T>,
     pages: u32,
     /// The announced totals of the first and the last page.
     first: Option<u64>,
@@ -54,9 +51,14 @@ pub(super) struct Pass<T> {
 }
 
 impl<T> Pass<T> {
+    /// How many entries came.
+    pub(super) fn received(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
     /// As many different entries as all the pages announced.
     fn adds_up(&self) -> bool {
-        self.level && self.last.is_none_or(|total| total == self.rows.len() as u64)
+        self.level && self.last.is_none_or(|total| total == self.received())
     }
 
     /// Whether it can't have moved.
@@ -65,23 +67,20 @@ impl<T> Pass<T> {
             return self.adds_up();
         }
         let (Some(first), Some(last), Some(newcomers)) = (self.first, self.last, self.newcomers) else { return false };
-        self.ascending && !self.fell && last == self.rows.len() as u64 && first.checked_add(newcomers) == Some(last)
+        self.ascending && !self.fell && last == self.received() && first.checked_add(newcomers) == Some(last)
     }
 
     /// Whether nobody is on it beyond those who may be.
     fn is_within(&self, most: &HashSet<Box<str>>) -> bool {
-        self.adds_up() && self.last.is_some() && self.rows.iter().all(|row| most.contains(&row.id))
+        self.adds_up() && self.last.is_some() && self.rows.keys().all(|id| most.contains(id))
     }
 
     fn take(&mut self, page: Page<T>) {
-        match self.pages {
-            0 => {
-                (self.first, self.began) = (page.total, page.at.and_then(|at| at.checked_sub(SLACK).ok()));
-            }
-            _ => {
-                self.level &= page.total == self.last;
-                self.fell |= page.total < self.last;
-            }
+        if self.pages == 0 {
+            (self.first, self.began) = (page.total, page.at.and_then(|at| at.checked_sub(SLACK).ok()));
+        } else {
+            self.level &= page.total == self.last;
+            self.fell |= page.total < self.last;
         }
         self.last = page.total;
         self.pages += 1;
@@ -90,20 +89,9 @@ impl<T> Pass<T> {
             self.newcomers = counted.map(|(count, (made, began))| count + u64::from(made >= began));
             // Numbers without leading zeros sort by their length first.
             let order = |id: &str| (id.len(), id.to_owned());
-            self.ascending &= self.rows.last().is_none_or(|before| order(&before.id) < order(&row.id));
-            match self.places.entry(row.id.clone()) {
-                // Seen before: rows moved down. The later word counts.
-                Entry::Occupied(place) => {
-                    self.ascending = false;
-                    if let Some(slot) = self.rows.get_mut(*place.get()) {
-                        *slot = row;
-                    }
-                }
-                Entry::Vacant(place) => {
-                    place.insert(self.rows.len());
-                    self.rows.push(row);
-                }
-            }
+            self.ascending &= self.rows.last().is_none_or(|(before, _)| order(before) < order(&row.id));
+            // Seen before: rows moved down.
+            self.ascending &= self.rows.insert(row.id.clone(), row).is_none();
         }
     }
 }
@@ -113,29 +101,30 @@ impl<T> Pass<T> {
 /// # Errors
 /// What the API said; or that the list moved each time.
 pub(super) async fn whole<T: Send>(
-    list: &Asked<'_, T>,
+    list: &impl Pages<T>,
     most: Option<&HashSet<Box<str>>>,
     progress: &dyn Progress,
-) -> Result<Vec<Row<T>>, SourceError> {
+) -> Result<ListRows<T>, SourceError> {
     let mut before: Option<HashSet<Box<str>>> = None;
-    for reading in 1..=READINGS {
+    let mut reading = 1;
+    loop {
         let pass = once(list, u32::MAX, progress).await?;
-        let is_the_same = || before.as_ref().is_some_and(|ids| *ids == pass.places.keys().cloned().collect());
+        let is_the_same = || before.as_ref().is_some_and(|ids| *ids == pass.rows.keys().cloned().collect());
         if pass.is_still() || most.is_some_and(|most| pass.is_within(most)) || (pass.adds_up() && is_the_same()) {
             return Ok(pass.rows);
         }
         tracing::debug!(list = list.what(), reading, "the list moved while it was read");
         if reading == READINGS {
-            let (what, received) = (list.what(), pass.rows.len() as u64);
+            let (what, received) = (list.what(), pass.received());
             return Err(match pass.last {
                 Some(announced) if announced != received => Incomplete::Count { what, announced, received },
                 _ => Incomplete::Cut { what, received, why: format!("a change in each of {READINGS} readings") },
             }
             .into());
         }
-        before = pass.adds_up().then(|| pass.places.into_keys().collect());
+        before = pass.adds_up().then(|| pass.rows.keys().cloned().collect());
+        reading += 1;
     }
-    Ok(Vec::new())
 }
 
 /// Reads a list once, at most so many pages.
@@ -143,13 +132,12 @@ pub(super) async fn whole<T: Send>(
 /// # Errors
 /// What the API said; or that its cursors never end.
 pub(super) async fn once<T: Send>(
-    list: &Asked<'_, T>,
+    list: &impl Pages<T>,
     pages: u32,
     progress: &dyn Progress,
 ) -> Result<Pass<T>, SourceError> {
     let mut pass = Pass {
-        rows: Vec::new(),
-        places: HashMap::new(),
+        rows: ListRows::new(),
         pages: 0,
         first: None,
         last: None,
@@ -160,9 +148,9 @@ pub(super) async fn once<T: Send>(
         newcomers: Some(0),
         is_cut: false,
     };
-    let (mut cursor, mut cursors, mut stale) = (None, HashSet::new(), 0);
+    let (mut cursor, mut cursors, mut stale): (Option<String>, _, _) = (None, HashSet::new(), 0);
     loop {
-        let mut page = list.after(cursor.as_deref()).await?;
+        let mut page = list.page(PageStart::Cursor(cursor.as_deref())).await?;
         let (next, known) = (page.next.take(), pass.rows.len());
         progress.advance(page.rows.len() as u64);
         pass.take(page);

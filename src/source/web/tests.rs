@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path};
@@ -8,7 +9,8 @@ use wiremock::{Mock, MockServer, Request as Received, Respond, ResponseTemplate}
 use super::*;
 use crate::config::profile::RateSetting;
 use crate::http::quota::pacer;
-use crate::http::{Auth, Secret};
+use crate::http::retry::Backoff;
+use crate::http::{CallFailure, ClientSettings, HttpRequest, HttpResponse, Login, Method, Secret, Session};
 
 fn quick() -> Backoff {
     Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(20) }
@@ -19,25 +21,14 @@ fn client(server: &MockServer) -> ClientSettings {
 }
 
 fn key() -> Login {
-    let token = Secret::new("k3y-canary").unwrap();
-    Login::Fixed(Auth { header: "x-api-key".into(), template: "{token}".into(), token })
+    Login::key("x-api-key", "{token}", &Secret::new("k3y-canary").unwrap())
 }
 
 fn grant(server: &MockServer) -> Login {
-    let token = Secret::new("s3cret-canary").unwrap();
-    Login::Granted(Box::new(Grant {
-        endpoint: ClientSettings {
-            allow_http_loopback: true,
-            auth: Some(Auth { header: "authorization".into(), template: "Basic {token}".into(), token }),
-            ..ClientSettings::new(format!("{}/oauth2", server.uri()))
-        },
-        segments: vec!["token".into()],
-        body: b"grant_type=client_credentials".to_vec(),
-        content_type: "application/x-www-form-urlencoded",
-        header: "authorization",
-        template: "Bearer {token}",
-        on_server_error: "the admin who made it may be gone",
-    }))
+    let address = format!("{}/oauth2/token", server.uri());
+    let body: (_, &[u8]) = ("application/x-www-form-urlencoded", b"grant_type=client_credentials");
+    let secret = Secret::new("s3cret-canary").unwrap();
+    Login::credentials(["us3r", &address], &secret, body, &client(server), "the admin who made it may be gone").unwrap()
 }
 
 fn api(server: &MockServer, login: Login) -> Api {
@@ -46,18 +37,8 @@ fn api(server: &MockServer, login: Login) -> Api {
 
 fn api_with(server: &MockServer, login: Login, meaning: fn(&HttpResponse) -> Option<Meaning>) -> Api {
     let rate: RateSetting = serde_json::from_value(json!("10000/s")).unwrap();
-    Api::new(WebSettings {
-        product: "Example",
-        client: client(server),
-        login,
-        pacer: pacer(&rate, 8),
-        attempts: 4,
-        backoff: quick(),
-        forgive_403: true,
-        meaning,
-        address: "is the base URL right",
-    })
-    .unwrap()
+    let about = DirectoryInfo { forgive_403: true, meaning, ..DirectoryInfo::new("example", "Example") };
+    Api::new(Box::leak(Box::new(about)), &client(server), login, pacer(&rate, 8), (4, quick())).unwrap()
 }
 
 fn users() -> ApiRequest {
@@ -211,7 +192,7 @@ async fn a_page_for_people_or_half_an_answer_is_no_answer() {
 async fn granting(server: &MockServer, granted: Value) {
     Mock::given(method("POST"))
         .and(path("/oauth2/token"))
-        .and(header("authorization", "Basic s3cret-canary"))
+        .and(header("authorization", "Basic dXMzcjpzM2NyZXQtY2FuYXJ5"))
         .respond_with(ResponseTemplate::new(200).set_body_json(granted))
         .mount(server)
         .await;
@@ -293,28 +274,16 @@ async fn a_token_endpoint_that_keeps_failing_is_told_with_what_that_may_mean() {
 #[tokio::test]
 async fn what_makes_something_new_is_sent_once_and_says_whether_it_may_have_been_done() {
     let server = answers(vec![status(503)]).await;
-    let once = api(&server, key());
+    let rate: RateSetting = serde_json::from_value(json!("10000/s")).unwrap();
+    let once = |client: &ClientSettings| Session::new(client, key(), pacer(&rate, 1), quick()).unwrap();
     let request = || HttpRequest {
         body: Some(b"{}".to_vec()),
         ..HttpRequest::new(Method::Post, vec!["v1".to_owned(), "users".to_owned()])
     };
-    assert!(
-        matches!(once.with_good_token(request()).await.unwrap_err(), WebCallError::Refused(reply) if reply.status == 503)
-    );
+    let refused = once(&client(&server)).send(request()).await.unwrap_err();
+    assert!(matches!(refused, CallFailure::Refused(reply) if reply.status == 503));
     assert_eq!(calls(&server).await, 1);
     let nobody = ClientSettings { allow_http_loopback: true, ..ClientSettings::new("http://127.0.0.1:9") };
-    let rate: RateSetting = serde_json::from_value(json!("10000/s")).unwrap();
-    let settings = WebSettings {
-        product: "Example",
-        client: nobody,
-        login: key(),
-        pacer: pacer(&rate, 1),
-        attempts: 1,
-        backoff: quick(),
-        forgive_403: false,
-        meaning: |_| None,
-        address: "is the base URL right",
-    };
-    let trouble = Api::new(settings).unwrap().with_good_token(request()).await.unwrap_err();
-    assert!(matches!(trouble, WebCallError::Silent { maybe_done: false, .. }), "{trouble:?}");
+    let failure = once(&nobody).send(request()).await.unwrap_err();
+    assert!(matches!(failure, CallFailure::Silent { maybe_done: false, .. }), "{failure:?}");
 }

@@ -61,7 +61,8 @@ impl Pages<()> for Scripted {
         "rows".to_owned()
     }
 
-    async fn page(&self, skip: u64, limit: u64) -> Result<Page<()>, SourceError> {
+    async fn page(&self, start: PageStart<'_>) -> Result<Page<()>, SourceError> {
+        let PageStart::Position { skip, limit } = start else { panic!("a list by position") };
         *self.calls.lock().unwrap() += 1;
         let mut rows = self.rows.lock().unwrap();
         let taken = rows.iter().skip(skip as usize).take(limit.min(self.most) as usize).cloned().collect();
@@ -171,7 +172,8 @@ fn a_list_without_order_is_refused_or_whole() {
         fn what(&self) -> String {
             "rows".to_owned()
         }
-        async fn page(&self, skip: u64, limit: u64) -> Result<Page<()>, SourceError> {
+        async fn page(&self, start: PageStart<'_>) -> Result<Page<()>, SourceError> {
+            let PageStart::Position { skip, limit } = start else { panic!("a list by position") };
             let mut turn = self.0.lock().unwrap();
             *turn += 7;
             let rows = (0..40).cycle().skip(*turn).take(40).skip(skip as usize).take(limit as usize);
