@@ -1,27 +1,28 @@
-//! What states lie in, as traits: leases, logs, rows and documents of tenants. What comes in is a lease and what is to be kept; what goes
-//! out is what was kept. `on_disk` carries them in a folder, and a database can.
+//! What states lie in, as traits: leases, logs, rows and documents of tenants. What comes in is a lease and what is to be kept;
+//! what goes out is what was kept. `on_disk` carries them in a folder, and a database can.
 //!
-//! Nothing here may depend on where a state lies, or on what a record says: an [`Area`] and a name say what is meant, a log is lines, and
-//! rows are keys and values. What a state *is* stands above this file and is the same for every backend: the numbers and the chain of
-//! records (`journal`), what they add up to (`tail`, `fold`), one thread that lets several calls share one sync (`writer`), and how damage
-//! is met (`open`, `cache`).
+//! Nothing here may depend on where a state lies, or on what a record says: an [`Area`] and a name say what is meant, a log is
+//! lines, and rows are keys and values. What a state *is* stands above this file and is the same for every backend: the numbers
+//! and the chain of records (`journal`), what they add up to (`tail`, `fold`), one thread that lets several calls share one sync
+//! (`writer`), and how damage is met (`open`, `cache`).
 //!
-//! There are two ways to write a document. The holder of an area's lease shows it ([`Documents::put`]); everybody else says what the
-//! document has to be for the change to count ([`Documents::swap`]). Logs and rows are written by the holder only.
+//! There are two ways to write a document. The holder of an area's lease shows it ([`Documents::put`]); everybody else says what
+//! the document has to be for the change to count ([`Documents::swap`]). Logs and rows are written by the holder only.
 //!
 //! # How to add a backend
 //!
-//! 1. Make a module in `store` beside `on_disk` with a type for the connection, and implement [`Backend`] for it. [`Backend::lease`] counts
-//!    the epoch up, and everything that takes a [`Lease`] refuses an epoch that is not the area's: in a database, in the transaction that
-//!    writes.
+//! 1. Make a module in `store` beside `on_disk` with a type for the connection, and implement [`Backend`] for it.
+//!    [`Backend::lease`] counts the epoch up, and everything that takes a [`Lease`] refuses an epoch that is not the area's: in a
+//!    database, in the transaction that writes.
 //! 2. Implement [`Documents`]. A database compares and sets in one statement.
 //! 3. Implement [`Log`] and [`LogEnd`] for the log of one tenant. A line is opaque, with its record's number beside it. What
-//!    [`LogEnd::sync`] has acknowledged survives a crash; where a batch is written whole or not at all, [`Log::cut`] is never asked for.
-//! 4. Implement [`RowSpace`] and [`Rows`](super::rows::Rows), or give [`MemoryRowSpace`](super::rows::MemoryRowSpace): rows are folded from
-//!    the log, so that losing them costs time only.
+//!    [`LogEnd::sync`] has acknowledged survives a crash; where a batch is written whole or not at all, [`Log::cut`] is never
+//!    asked for.
+//! 4. Implement [`RowSpace`] and [`Rows`](super::rows::Rows), or give [`MemoryRowSpace`](super::rows::MemoryRowSpace): rows are
+//!    folded from the log, so that losing them costs time only, and rows of another log are noticed by its hash.
 //! 5. Implement [`Archive`]: a whole state is set aside, or replaced by another one in one step.
 //! 6. Make it from the configuration in `handle` ([`Stores`](super::Stores)); nothing above that knows which backend it is.
-//! 7. Give it to the checks in `suite`: `check_backend` for these traits and `check_all` for states that lie in it.
+//! 7. Give it to the checks in `suite`: `check_backend` for these traits, `check_lives` and `check_all` for states that lie in it.
 
 use std::any::Any;
 use std::fmt;
@@ -47,8 +48,8 @@ pub(super) const HELD: &str = "held.json";
 /// The folder of what people decided.
 pub(super) const DECISIONS: &str = "decisions";
 
-/// Documents that were made of a log, or say how it was. They are set aside with it, the mark last: a crash before that leaves what the
-/// next opening sets aside as well.
+/// Documents that were made of a log, or say how it was. They are set aside with it, the mark last: a crash before that leaves
+/// what the next opening sets aside as well.
 pub(super) const OF_THE_LOG: [&str; 4] = [INDEX, SIGHTINGS, STATUS, BROKEN_MARK];
 
 /// What one process works on at a time, and whose documents lie together.
@@ -107,8 +108,8 @@ pub(super) trait Backend: Send + Sync + fmt::Display {
 /// Proof that an area is this process's, until it is dropped. Whatever writes there asks for it.
 pub(super) struct Lease {
     pub(super) area: Area,
-    /// No lease of the area that is held at the same time has this number. A database counts it up and refuses what comes with a lower
-    /// one; on a disk it is the number of the lock file, which has to keep its name.
+    /// No lease of the area that is held at the same time has this number. A database counts it up and refuses what comes with a
+    /// lower one; on a disk it is the number of the lock file, which has to keep its name.
     pub(super) epoch: u64,
     pub(super) hold: Box<dyn Hold>,
 }
@@ -158,8 +159,8 @@ pub(super) trait Documents: Send + Sync {
     /// The documents whose names begin with `folder` and a slash, without that and in order.
     fn names(&self, area: &Area, folder: &str) -> Result<Vec<String>, StoreError>;
 
-    /// The same documents with who wrote them, each of at most `most` bytes. One that somebody else than the state's owner could have
-    /// written comes with the reason why it is not believed.
+    /// The same documents with who wrote them, each of at most `most` bytes. One that somebody else than the state's owner could
+    /// have written comes with the reason why it is not believed.
     fn signed(&self, area: &Area, folder: &str, most: u64) -> Result<Vec<Signed>, StoreError>;
 
     /// A document of the lease's area that grows by whole lines. Of what it has, the first `whole` bytes stay.
@@ -185,7 +186,7 @@ pub(super) trait Lines: Send + Sync + fmt::Debug {
 pub(super) struct Segment {
     /// The number of its first record.
     pub(super) first: u64,
-    /// Where it lies, for people.
+    /// Where it lies: what people are shown, and the backend's own way back to it.
     pub(super) place: PathBuf,
 }
 
@@ -206,8 +207,8 @@ pub(super) trait Log: Send + Sync {
     /// Goes on at the end of the last segment.
     fn resume(&self, lease: &Lease, last: &Segment) -> Result<Box<dyn LogEnd>, StoreError>;
 
-    /// Takes away what comes after the first `whole` bytes of the last segment, which a crash left of writes that nobody was told of. Says
-    /// where that is kept, and how many bytes it is. `after` is the number of the last whole record.
+    /// Takes away what comes after the first `whole` bytes of the last segment, which a crash left of writes that nobody was told
+    /// of. Says where that is kept, and how many bytes it is. `after` is the number of the last whole record.
     fn cut(&self, lease: &Lease, last: &Segment, whole: u64, after: u64) -> Result<(PathBuf, u64), StoreError>;
 }
 
@@ -223,8 +224,8 @@ pub(super) trait LogEnd: Send {
     /// Whether the segment is long enough for the next one to begin.
     fn is_full(&self) -> bool;
 
-    /// Begins the next segment with the line of record number `first`. Everything before it and the line itself are durable when this
-    /// returns: a log has no holes.
+    /// Begins the next segment with the line of record number `first`. Everything before it and the line itself are durable when
+    /// this returns: a log has no holes.
     fn next_segment(&mut self, first: u64, line: &[u8]) -> Result<(), StoreError>;
 }
 
@@ -242,8 +243,8 @@ pub(super) trait Archive: Send + Sync {
     /// Takes the draft away. One that stays is in nobody's way.
     fn discard(&self, lease: &Lease);
 
-    /// Puts the draft in the place of the log in one step: a crash leaves the old log or the new one. What was there is set aside under
-    /// this name, or one like it.
+    /// Puts the draft in the place of the log in one step: a crash leaves the old log or the new one. What was there is set aside
+    /// under this name, or one like it.
     fn replace(&self, lease: &Lease, name: &str) -> Result<PathBuf, StoreError>;
 
     /// Takes away for ever what was set aside there.

@@ -1,5 +1,5 @@
-//! The door to the state: where the states of all tenants lie, and the state of one. What comes in is the configuration and a name; what
-//! goes out is an open state, or what can be said of one without opening it.
+//! The door to the state: where the states of all tenants lie, and the state of one. What comes in is the configuration and a
+//! name; what goes out is an open state, or what can be said of one without opening it.
 //!
 //! Rooms above hold a [`Stores`] or a [`TenantStore`] and know no file.
 

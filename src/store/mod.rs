@@ -1,12 +1,13 @@
-//! The disk. In: events of a run. Out: what we last knew the app to hold.
+//! The state of tenants. What comes in is the events of a run; what goes out is what we last knew the app to hold.
 //!
-//! Two things lie in a tenant's state folder. The **journal** is the truth: append-only, hash-chained, an intent before every
-//! call and an outcome after it. The **cache** (sled) is a fold of the journal: links, last sent values, memberships, failures.
-//! Deleting the cache loses nothing. This room knows no network and no plan.
+//! A tenant's state is two things. The **journal** is the truth: append-only, hash-chained, an intent before every call and an
+//! outcome after it. The **cache** is a fold of the journal: links, last sent values, memberships, failures. Deleting the cache
+//! loses nothing. This room knows no network and no plan.
 //!
 //! Rooms above see three traits and no file: [`Baseline`] (what the app holds), [`Ledger`] (what is done) and [`State`] (both,
-//! and what a cycle needs besides; [`View`] is the part of it that can't write). They come to them, and to the notes beside the
-//! state, by a [`Stores`] and a [`TenantStore`]. `backend` says what leases and documents lie in.
+//! and what a cycle needs besides; [`StateView`] is the part of it that can't write). They come to them, and to the notes beside
+//! the state, by a [`Stores`] and a [`TenantStore`]. Where all of it lies is a `Backend`, whose module has the recipe for another
+//! one.
 
 mod audit;
 mod backend;

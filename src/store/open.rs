@@ -1,5 +1,5 @@
-//! Opening a tenant's state: the lease, a look at the journal, and what to do when it can't be believed. What comes in is a tenant's store;
-//! what goes out is its state, open, with what was found and mended.
+//! Opening a tenant's state: the lease, a look at the journal, and what to do when it can't be believed. What comes in is a
+//! tenant's store; what goes out is its state, open, with what was found and mended.
 //!
 //! Where the state lies is the backend's business.
 

@@ -96,8 +96,8 @@ impl Stores {
 }
 
 impl Store {
-    /// Opens the state of a tenant as [`TenantStore::open`](super::TenantStore::open) does, on a simulated disk, with rows in memory and
-    /// without a thread.
+    /// Opens the state of a tenant as [`TenantStore::open`](super::TenantStore::open) does, on a simulated disk, with rows in
+    /// memory and without a thread.
     pub(crate) fn open_simulated(
         disk: &SimDisk,
         segment_bytes: u64,

@@ -53,7 +53,6 @@ const CIRCULAR: &[(&str, &str)] = &[
     ("config", "the tables of directories, tenant files and profiles"),
     ("sandbox", "schema and catalog; store and members"),
     ("source", "kinds and choices; the parts of a vendor's folder"),
-    ("store", "decisions and errors; baseline, effects and records; imports and their log"),
 ];
 
 fn root() -> &'static Path {

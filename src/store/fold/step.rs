@@ -1,5 +1,5 @@
-//! What one effect changes: rows of people, groups and memberships. What comes in is an effect; what goes out are pending rows. Rows are read
-//! through what is pending.
+//! What one effect changes: rows of people, groups and memberships. What comes in is an effect; what goes out are pending rows.
+//! Rows are read through what is pending.
 
 use std::collections::BTreeSet;
 
@@ -352,7 +352,8 @@ impl FoldStep<'_> {
         self.releases || self.effects.iter().any(|one| matches!(one, Effect::GroupLetGo { id, .. } if id == group))
     }
 
-    /// Ends a link. Who was in a released group stays known: an app that does not show members can't tell who has to leave it later.
+    /// Ends a link. Who was in a released group stays known: an app that does not show members can't tell who has to leave it
+    /// later.
     fn unlink_group(&mut self, id: &SourceId) -> Result<(), RowsError> {
         let Some(row) = self.group(id)? else { return Ok(()) };
         let is_released = self.is_released(id);

@@ -1,5 +1,5 @@
-//! Appending: the only place that makes lines of events. What comes in is events; what goes out are records, numbered and chained, and their
-//! lines at the end of a log.
+//! Appending: the only place that makes lines of events. What comes in is events; what goes out are records, numbered and
+//! chained, and their lines at the end of a log.
 
 use jiff::Timestamp;
 

@@ -22,7 +22,8 @@ const ENDS: [u64; 3] = [1 << 16, 1 << 20, MAX_LINE + 1];
 pub(in crate::store) enum Look {
     /// There is no journal.
     Nothing,
-    /// A journal that can be gone on with, in this segment, of which so many bytes are whole if there is an unfinished end to cut off.
+    /// A journal that can be gone on with, in this segment, of which so many bytes are whole if there is an unfinished end to cut
+    /// off.
     Whole { tail: Box<Tail>, last: Segment, cut: Option<u64> },
     /// A newer rosterd wrote it.
     Newer(u32),

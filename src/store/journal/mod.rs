@@ -1,7 +1,7 @@
 //! The journal: a log of lines, one record each. In: events. Out: records, each proven to follow the one before it.
 //!
-//! Every segment but the first opens with [`Continued`](super::Continued), so that the last one alone is enough to go on. A line is the
-//! CRC-32 of its text, a blank and the record as JSON. Where the lines lie is the [`Log`](super::backend::Log)'s business.
+//! Every segment but the first opens with [`Continued`](super::Continued), so that the last one alone is enough to go on. A line
+//! is the CRC-32 of its text, a blank and the record as JSON. Where the lines lie is the [`Log`](super::backend::Log)'s business.
 
 mod append;
 mod copy;

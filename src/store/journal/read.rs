@@ -27,9 +27,9 @@ pub(in crate::store) struct Broken {
     pub(in crate::store) offset: u64,
     /// What is wrong.
     pub(in crate::store) why: String,
-    /// How many bytes there are from here on, if they are what a crash leaves at the end of the last segment, of writes that nobody was
-    /// told of: an unfinished line, which may also be one that is being written, or blocks that never reached the disk and read as zeros.
-    /// A finished line that is wrong is damage.
+    /// How many bytes there are from here on, if they are what a crash leaves at the end of the last segment, of writes that
+    /// nobody was told of: an unfinished line, which may also be one that is being written, or blocks that never reached the disk
+    /// and read as zeros. A finished line that is wrong is damage.
     pub(in crate::store) torn: Option<u64>,
 }
 

@@ -1,8 +1,8 @@
-//! States of a folder as wholes: set aside, or replaced by another one. What comes in is a lease and a name; what goes out is where the old
-//! state lies.
+//! States of a folder as wholes: set aside, or replaced by another one. What comes in is a lease and a name; what goes out is
+//! where the old state lies.
 //!
-//! The exchange of two logs is one step of the file system: a crash leaves the old one or the new one. What is folded from a log goes
-//! before that, since it can be folded again.
+//! The exchange of two logs is one step of the file system: a crash leaves the old one or the new one. What is folded from a log
+//! goes before that, since it can be folded again.
 
 use std::fs;
 use std::io;

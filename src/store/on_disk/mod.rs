@@ -1,5 +1,5 @@
-//! States in a folder of this machine: what comes in is what a [`Backend`] is asked for, what goes out are files. A tenant has a folder of
-//! its name, its imports one below, and the daemon `.daemon`.
+//! States in a folder of this machine: what comes in is what a [`Backend`] is asked for, what goes out are files. A tenant has a
+//! folder of its name, its imports one below, and the daemon `.daemon`.
 //!
 //! Of all modules only this one, those inside of it and `surroundings` know how files are called there.
 
@@ -245,8 +245,8 @@ impl Documents for OnDisk {
     }
 }
 
-/// Waits for the lock of a folder as long as one change may take. A process that was stopped while it holds the lock must not hold up a
-/// daemon that serves other tenants.
+/// Waits for the lock of a folder as long as one change may take. A process that was stopped while it holds the lock must not
+/// hold up a daemon that serves other tenants.
 fn lock_in_time(folder: File) -> io::Result<File> {
     let end = Instant::now() + LOCK_LIMIT;
     loop {

@@ -1,5 +1,5 @@
-//! The suites on every backend that there is: a folder of this machine, one of a simulated machine, and memory, which shows that nothing of
-//! it needs a folder.
+//! The suites on every backend that there is: a folder of this machine, one of a simulated machine, and memory, which shows that
+//! nothing of it needs a folder.
 
 use std::cell::RefCell;
 

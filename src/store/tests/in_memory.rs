@@ -1,5 +1,5 @@
-//! States in memory, as a database keeps them: a lease has the highest epoch of its area, and what comes with another one is refused. For
-//! tests: nothing of it outlives the last of its handles.
+//! States in memory, as a database keeps them: a lease has the highest epoch of its area, and what comes with another one is
+//! refused. For tests: nothing of it outlives the last of its handles.
 //!
 //! It shows what a backend needs, and that none of it is a folder.
 
