@@ -257,7 +257,7 @@ impl MemoryLog {
         kept.logs.get(&self.1).and_then(|log| log.get(&first)).cloned().unwrap_or_default()
     }
 
-    fn end(&self, lease: &Lease, first: u64) -> Box<dyn LogEnd> {
+    fn log_end(&self, lease: &Lease, first: u64) -> Box<dyn LogEnd> {
         Box::new(MemoryLogEnd { log: Self(self.0.clone(), self.1.clone()), epoch: lease.epoch, first })
     }
 
@@ -287,11 +287,11 @@ impl Log for MemoryLog {
 
     fn begin(&self, lease: &Lease, line: &[u8]) -> Result<Box<dyn LogEnd>, StoreError> {
         self.change(lease.epoch, |log| *log = BTreeMap::from([(1, line.to_vec())]))?;
-        Ok(Self::end(self, lease, 1))
+        Ok(self.log_end(lease, 1))
     }
 
     fn resume(&self, lease: &Lease, last: &Segment) -> Result<Box<dyn LogEnd>, StoreError> {
-        Ok(Self::end(self, lease, last.first))
+        Ok(self.log_end(lease, last.first))
     }
 
     /// A batch is written whole or not at all here.
