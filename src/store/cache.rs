@@ -142,11 +142,14 @@ impl Cache {
 
     /// Moves the cache aside and folds it anew.
     pub(super) fn rebuild(&self, why: &str) -> Result<(), StoreError> {
-        let mut guard = self.lock();
+        self.replace(&mut self.lock(), why)
+    }
+
+    fn replace(&self, slot: &mut CacheSlot, why: &str) -> Result<(), StoreError> {
         // Closed before it is moved.
-        *guard = CacheSlot::Stuck;
+        *slot = CacheSlot::Stuck;
         self.space.set_aside()?;
-        *guard = CacheSlot::Open(Box::new(self.fold_anew(why)?));
+        *slot = CacheSlot::Open(Box::new(self.fold_anew(why)?));
         Ok(())
     }
 
@@ -185,11 +188,7 @@ impl Cache {
         if matches!(&*guard, CacheSlot::Open(open) if !Arc::ptr_eq(&open.rows, found)) {
             return Ok(());
         }
-        // Closed before it is moved.
-        *guard = CacheSlot::Stuck;
-        self.space.set_aside()?;
-        *guard = CacheSlot::Open(Box::new(self.fold_anew(why)?));
-        Ok(())
+        self.replace(&mut guard, why)
     }
 
     /// Opens what is there and lets it catch up; folds anew if it can't be believed.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::FORMAT;
-use super::backend::{Archive, BROKEN_MARK, INDEX, Log, Segment};
+use super::backend::{BROKEN_MARK, INDEX, Log, Segment};
 use super::cache::Cache;
 use super::error::{Notice, StoreError};
 use super::handle::TenantStore;
@@ -39,10 +39,9 @@ impl TenantStore {
         clock: Arc<dyn Clock>,
     ) -> Result<(Store, Vec<Notice>), StoreError> {
         let leased = self.notes.lease(who)?;
-        let (log, archive, tenant) = (self.log(), leased.backend.archive(), self.name.to_string());
-        let opening =
-            Opening { log: &log, archive, leased: &leased, tenant: &tenant, now: clock.now(), notices: Vec::new() };
-        let (OpenedJournal { appender, tail }, notices) = opening.open(self)?;
+        let (log, tenant) = (self.log(), self.name.to_string());
+        let opening = Opening { state: self, log: &log, leased: &leased, now: clock.now(), notices: Vec::new() };
+        let (OpenedJournal { appender, tail }, notices) = opening.open()?;
         let rows = leased.backend.rows(&leased.lease);
         let cache = Arc::new(Cache::held(rows, log, leased.clone(), &tail));
         let tail = Arc::new(Mutex::new(tail));
@@ -96,24 +95,22 @@ struct OpenedJournal {
 }
 
 struct Opening<'a> {
+    state: &'a TenantStore,
     log: &'a Arc<dyn Log>,
-    archive: &'a dyn Archive,
     leased: &'a Leased,
-    tenant: &'a str,
     now: Timestamp,
     notices: Vec<Notice>,
 }
 
 impl Opening<'_> {
-    fn open(mut self, state: &TenantStore) -> Result<(OpenedJournal, Vec<Notice>), StoreError> {
-        let found = look(self.log, self.tenant)?;
-        let marked = self.leased.read(BROKEN_MARK).ok().flatten();
-        let marked = marked.map(|why| String::from_utf8_lossy(&why).into_owned());
+    fn open(mut self) -> Result<(OpenedJournal, Vec<Notice>), StoreError> {
+        let found = look(self.log, self.state.name.as_str())?;
+        let marked = self.leased.read(BROKEN_MARK)?.map(|why| String::from_utf8_lossy(&why).into_owned());
         let found = match (found, marked) {
-            (Look::Newer(found), _) => return Err(state.newer(found)),
+            (Look::Newer(found), _) => return Err(self.state.newer(found)),
             (Look::Whole { .. } | Look::Nothing, Some(why)) | (Look::Damaged(why), _) => self.start_over(why)?,
             (Look::Whole { tail, last, cut }, None) => self.go_on(*tail, &last, cut)?,
-            (Look::Nothing, None) if self.archive.has_leftovers(&state.name) => {
+            (Look::Nothing, None) if self.leased.backend.archive().has_leftovers(&self.state.name) => {
                 self.start_over("the journal is missing, other state is there".to_owned())?
             }
             (Look::Nothing, None) => {
@@ -125,7 +122,8 @@ impl Opening<'_> {
     }
 
     fn begin(&self, why: &str) -> Result<OpenedJournal, StoreError> {
-        let (appender, first) = Appender::begin(&**self.log, &self.leased.lease, self.tenant, why, self.now)?;
+        let (appender, first) =
+            Appender::begin(&**self.log, &self.leased.lease, self.state.name.as_str(), why, self.now)?;
         let mut tail = Tail::default();
         tail.record(&first.record, &first.hash);
         Ok(OpenedJournal { appender, tail })
@@ -138,7 +136,7 @@ impl Opening<'_> {
             let (kept, bytes) = self.log.cut(lease, last, whole, tail.seq)?;
             self.notices.push(Notice::TornTail { after: tail.seq, bytes, kept });
         }
-        let mut appender = Appender::resume(&**self.log, lease, last, self.tenant, &tail)?;
+        let mut appender = Appender::resume(&**self.log, lease, last, self.state.name.as_str(), &tail)?;
         let known = self.leased.status()?.map_or(0, |status| status.seq);
         if known > tail.seq {
             let why = format!("the journal ends at record {}, the last run had written {known}", tail.seq);
@@ -158,7 +156,7 @@ impl Opening<'_> {
     /// Moves all state aside and begins a new journal, in which nothing is trusted yet.
     fn start_over(&mut self, why: String) -> Result<OpenedJournal, StoreError> {
         let name = format!("damaged-{}", self.now.strftime("%Y%m%dT%H%M%SZ"));
-        let to = self.archive.set_aside(&self.leased.lease, &name)?;
+        let to = self.leased.backend.archive().set_aside(&self.leased.lease, &name)?;
         let found = self.begin(&format!("the state was damaged: {why}"))?;
         self.notices.push(Notice::MovedAside { why, to });
         Ok(found)
