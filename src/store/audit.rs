@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::backend::{Log, Segment};
+use super::backend::{Log, LogSegment};
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{Entry, ReadError, Reader, line_hash, newer_format};
@@ -101,7 +101,7 @@ impl TenantStore {
     }
 
     /// The journal's log and segments, unless a newer rosterd wrote them.
-    pub(super) fn readable_log(&self) -> Result<(Arc<dyn Log>, Vec<Segment>), StoreError> {
+    pub(super) fn readable_log(&self) -> Result<(Arc<dyn Log>, Vec<LogSegment>), StoreError> {
         let log = self.log();
         let segments = log.segments()?;
         let newer = segments.last().map(|last| newer_format(&*log, last)).transpose()?.flatten();

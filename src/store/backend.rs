@@ -183,7 +183,7 @@ pub(super) trait Lines: Send + Sync + fmt::Debug {
 
 /// A part of a log, whose first line says what those before it add up to: the last segment is enough to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(super) struct LogSegment {
     /// The number of its first record.
     pub(super) first: u64,
     /// Where it lies: what people are shown, and the backend's own way back to it.
@@ -193,23 +193,23 @@ pub(super) struct Segment {
 /// The log of one tenant: lines, one record each, which end in a line feed.
 pub(super) trait Log: Send + Sync {
     /// The segments, in order; none if there is no log.
-    fn segments(&self) -> Result<Vec<Segment>, StoreError>;
+    fn segments(&self) -> Result<Vec<LogSegment>, StoreError>;
 
     /// The lines of a segment from its first one on, as far as they are written. Needs no lease.
-    fn open(&self, segment: &Segment) -> Result<Box<dyn BufRead + Send>, StoreError>;
+    fn open(&self, segment: &LogSegment) -> Result<Box<dyn BufRead + Send>, StoreError>;
 
     /// The last `most` bytes of a segment, or all of it if it is shorter. Needs no lease.
-    fn end(&self, segment: &Segment, most: u64) -> Result<Vec<u8>, StoreError>;
+    fn end(&self, segment: &LogSegment, most: u64) -> Result<Vec<u8>, StoreError>;
 
     /// Begins the log, and its first segment, with the line of record 1. That is durable when this returns.
     fn begin(&self, lease: &Lease, line: &[u8]) -> Result<Box<dyn LogEnd>, StoreError>;
 
     /// Goes on at the end of the last segment.
-    fn resume(&self, lease: &Lease, last: &Segment) -> Result<Box<dyn LogEnd>, StoreError>;
+    fn resume(&self, lease: &Lease, last: &LogSegment) -> Result<Box<dyn LogEnd>, StoreError>;
 
     /// Takes away what comes after the first `whole` bytes of the last segment, which a crash left of writes that nobody was told
     /// of. Says where that is kept, and how many bytes it is. `after` is the number of the last whole record.
-    fn cut(&self, lease: &Lease, last: &Segment, whole: u64, after: u64) -> Result<(PathBuf, u64), StoreError>;
+    fn cut(&self, lease: &Lease, last: &LogSegment, whole: u64, after: u64) -> Result<(PathBuf, u64), StoreError>;
 }
 
 /// Where the holder of a lease appends to a log. After an error it must not be used again.

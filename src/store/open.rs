@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::FORMAT;
-use super::backend::{BROKEN_MARK, INDEX, Log, Segment};
+use super::backend::{BROKEN_MARK, INDEX, Log, LogSegment};
 use super::cache::Cache;
 use super::error::{Notice, StoreError};
 use super::handle::TenantStore;
@@ -130,7 +130,7 @@ impl Opening<'_> {
     }
 
     /// Goes on with a journal, after cutting off what a crash left behind.
-    fn go_on(&mut self, mut tail: Tail, last: &Segment, cut: Option<u64>) -> Result<OpenedJournal, StoreError> {
+    fn go_on(&mut self, mut tail: Tail, last: &LogSegment, cut: Option<u64>) -> Result<OpenedJournal, StoreError> {
         let lease = &self.leased.lease;
         if let Some(whole) = cut {
             let (kept, bytes) = self.log.cut(lease, last, whole, tail.seq)?;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{Entry, MAX_LINE, line};
 use crate::store::FORMAT;
-use crate::store::backend::{Lease, Log, LogEnd, Segment};
+use crate::store::backend::{Lease, Log, LogEnd, LogSegment};
 use crate::store::error::StoreError;
 use crate::store::record::{JournalEvent, Record};
 use crate::store::tail::Tail;
@@ -38,7 +38,7 @@ impl Appender {
     pub(in crate::store) fn resume(
         log: &dyn Log,
         lease: &Lease,
-        last: &Segment,
+        last: &LogSegment,
         tenant: &str,
         tail: &Tail,
     ) -> Result<Self, StoreError> {

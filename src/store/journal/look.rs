@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::read::{Entry, ReadError, Reader};
 use super::{MAX_LINE, line};
 use crate::store::FORMAT;
-use crate::store::backend::{Log, Segment};
+use crate::store::backend::{Log, LogSegment};
 use crate::store::error::StoreError;
 use crate::store::ledger::OpenIntent;
 use crate::store::record::{JournalEvent, Record};
@@ -24,7 +24,7 @@ pub(in crate::store) enum Look {
     Nothing,
     /// A journal that can be gone on with, in this segment, of which so many bytes are whole if there is an unfinished end to cut
     /// off.
-    Whole { tail: Box<Tail>, last: Segment, cut: Option<u64> },
+    Whole { tail: Box<Tail>, last: LogSegment, cut: Option<u64> },
     /// A newer rosterd wrote it.
     Newer(u32),
     /// It can't be believed.
@@ -88,7 +88,7 @@ fn tenant_of(record: &Record) -> Option<String> {
 }
 
 /// The format that the first line of a segment names, read without knowing the format, if this program does not know it.
-pub(in crate::store) fn newer_format(log: &dyn Log, segment: &Segment) -> Result<Option<u32>, StoreError> {
+pub(in crate::store) fn newer_format(log: &dyn Log, segment: &LogSegment) -> Result<Option<u32>, StoreError> {
     let mut text = Vec::new();
     let read = log.open(segment)?.take(MAX_LINE).read_until(b'\n', &mut text);
     read.map_err(|source| StoreError::io("read", &segment.place, source))?;
@@ -102,14 +102,14 @@ pub(in crate::store) fn newer_format(log: &dyn Log, segment: &Segment) -> Result
 }
 
 /// Number and hash of a segment's last record.
-fn joint(log: &dyn Log, segment: &Segment) -> Result<Option<(u64, String)>, StoreError> {
+fn joint(log: &dyn Log, segment: &LogSegment) -> Result<Option<(u64, String)>, StoreError> {
     let Some(text) = last_line(log, segment)? else { return Ok(None) };
     let Some(json) = line::check(&text) else { return Ok(None) };
     Ok(serde_json::from_slice::<Record>(json).ok().map(|record| (record.seq, line::hash_of(&record, json))))
 }
 
 /// The last whole line of a segment, without its line feed; `None` if the segment does not end in one.
-fn last_line(log: &dyn Log, segment: &Segment) -> Result<Option<Vec<u8>>, StoreError> {
+fn last_line(log: &dyn Log, segment: &LogSegment) -> Result<Option<Vec<u8>>, StoreError> {
     for most in ENDS {
         let mut end = log.end(segment, most)?;
         let is_all = (end.len() as u64) < most;
@@ -126,7 +126,7 @@ fn last_line(log: &dyn Log, segment: &Segment) -> Result<Option<Vec<u8>>, StoreE
 }
 
 /// Fetches what earlier files say of intents that are still open. Says what is wrong if they don't.
-fn fetch_open(log: &Arc<dyn Log>, segments: &[Segment], tail: &mut Tail) -> Result<Option<String>, StoreError> {
+fn fetch_open(log: &Arc<dyn Log>, segments: &[LogSegment], tail: &mut Tail) -> Result<Option<String>, StoreError> {
     for (seq, open) in tail.open.iter_mut().filter(|(_, open)| open.is_none()) {
         let mut entries = Reader::around(Arc::clone(log), segments.to_vec(), *seq);
         let found = entries.find(|entry| entry.as_ref().map_or(true, |entry| entry.record.seq >= *seq));

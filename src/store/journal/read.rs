@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{MAX_LINE, line};
-use crate::store::backend::{Log, Segment};
+use crate::store::backend::{Log, LogSegment};
 use crate::store::error::StoreError;
 use crate::store::record::Record;
 
@@ -52,7 +52,7 @@ impl Broken {
 /// Reads records in order, segment after segment. Ends after the last line or the first [`ReadError`].
 pub(in crate::store) struct Reader {
     log: Arc<dyn Log>,
-    segments: std::vec::IntoIter<Segment>,
+    segments: std::vec::IntoIter<LogSegment>,
     current: Option<OpenSegment>,
     /// The next record's number.
     next: u64,
@@ -69,19 +69,19 @@ struct OpenSegment {
 
 impl Reader {
     /// Reads these segments from the first record of the first one on.
-    pub(super) fn new(log: Arc<dyn Log>, segments: Vec<Segment>) -> Self {
+    pub(super) fn new(log: Arc<dyn Log>, segments: Vec<LogSegment>) -> Self {
         let next = segments.first().map_or(1, |segment| segment.first);
         let prev = (next == 1).then(String::new);
         Self { log, segments: segments.into_iter(), current: None, next, prev, line: Vec::new() }
     }
 
     /// Reads everything; segments that do not begin with record 1 are broken.
-    pub(in crate::store) fn from_first(log: Arc<dyn Log>, segments: Vec<Segment>) -> Self {
+    pub(in crate::store) fn from_first(log: Arc<dyn Log>, segments: Vec<LogSegment>) -> Self {
         Self { next: 1, prev: Some(String::new()), ..Self::new(log, segments) }
     }
 
     /// Reads from the beginning of the segment that holds record `seq` (or would); earlier records of that segment come along.
-    pub(in crate::store) fn around(log: Arc<dyn Log>, mut segments: Vec<Segment>, seq: u64) -> Self {
+    pub(in crate::store) fn around(log: Arc<dyn Log>, mut segments: Vec<LogSegment>, seq: u64) -> Self {
         let at = segments.partition_point(|segment| segment.first <= seq).saturating_sub(1);
         let reader = Self::new(log, segments.split_off(at));
         // A first segment that begins later than asked for shows as broken, not as a journal that begins there.
@@ -126,7 +126,7 @@ impl Reader {
         while !self.next_in_segment()? {
             let Some(segment) = self.segments.next() else { return Ok(false) };
             let input = self.log.open(&segment).map_err(ReadError::Disk)?;
-            let Segment { first, place } = segment;
+            let LogSegment { first, place } = segment;
             if first != self.next {
                 let why = format!("the file begins with record {first}");
                 return Err(ReadError::Broken(Broken { seq: self.next, place, offset: 0, why, torn: None }));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::fail;
 use crate::files;
-use crate::store::backend::{Lease, Log, LogEnd, Segment};
+use crate::store::backend::{Lease, Log, LogEnd, LogSegment};
 use crate::store::disk;
 use crate::store::error::StoreError;
 use crate::store::rows::{RowSpace, SledRowSpace};
@@ -81,7 +81,7 @@ impl LogFolder {
 
 impl Log for LogFolder {
     /// Other files of the folder are left alone.
-    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+    fn segments(&self) -> Result<Vec<LogSegment>, StoreError> {
         let failed = |source| StoreError::io("read", &self.folder, source);
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -92,20 +92,20 @@ impl Log for LogFolder {
             let place = entry.map_err(failed)?.path();
             let name = place.file_name().and_then(|name| name.to_str());
             if let Some(first) = name.and_then(|name| name.strip_suffix(".log")).and_then(|first| first.parse().ok()) {
-                all.push(Segment { first, place });
+                all.push(LogSegment { first, place });
             }
         }
         all.sort_unstable_by_key(|segment| segment.first);
         Ok(all)
     }
 
-    fn open(&self, segment: &Segment) -> Result<Box<dyn BufRead + Send>, StoreError> {
+    fn open(&self, segment: &LogSegment) -> Result<Box<dyn BufRead + Send>, StoreError> {
         let file = files::open_regular(&segment.place);
         let file = file.map_err(|source| StoreError::io("open", &segment.place, source))?;
         Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
     }
 
-    fn end(&self, segment: &Segment, most: u64) -> Result<Vec<u8>, StoreError> {
+    fn end(&self, segment: &LogSegment, most: u64) -> Result<Vec<u8>, StoreError> {
         let read = || {
             let mut file = files::open_regular(&segment.place)?;
             let whole = file.seek(SeekFrom::End(0))?;
@@ -125,7 +125,7 @@ impl Log for LogFolder {
         Ok(self.segment_file(file, line.len() as u64))
     }
 
-    fn resume(&self, lease: &Lease, last: &Segment) -> Result<Box<dyn LogEnd>, StoreError> {
+    fn resume(&self, lease: &Lease, last: &LogSegment) -> Result<Box<dyn LogEnd>, StoreError> {
         lease.still_held()?;
         let failed = |source| StoreError::io("open", &last.place, source);
         let len = fs::metadata(&last.place).map_err(failed)?.len();
@@ -133,7 +133,7 @@ impl Log for LogFolder {
     }
 
     /// What is cut off is kept beside the files.
-    fn cut(&self, lease: &Lease, last: &Segment, whole: u64, after: u64) -> Result<(PathBuf, u64), StoreError> {
+    fn cut(&self, lease: &Lease, last: &LogSegment, whole: u64, after: u64) -> Result<(PathBuf, u64), StoreError> {
         lease.still_held()?;
         let cut = || {
             let bytes = files::read_whole(&last.place)?.split_off(usize::try_from(whole).unwrap_or(usize::MAX));

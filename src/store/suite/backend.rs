@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use super::super::backend::{Area, Backend, Before, Log, OF_THE_LOG, Segment};
+use super::super::backend::{Area, Backend, Before, Log, LogSegment, OF_THE_LOG};
 use super::*;
 use crate::clock::SystemClock;
 use crate::model::TenantName;
@@ -109,7 +109,7 @@ fn lines(backend: &dyn Backend) {
     assert_eq!(read(), b"one\ntwo\n");
 }
 
-fn text(log: &dyn Log, segment: &Segment) -> String {
+fn text(log: &dyn Log, segment: &LogSegment) -> String {
     let mut text = String::new();
     log.open(segment).unwrap().read_to_string(&mut text).unwrap();
     text

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::backend::{
-    Archive, Area, Backend, Before, DECISIONS, Documents, HELD, Hold, Lease, Lines, Log, LogEnd, OF_THE_LOG, Segment,
-    Signed,
+    Archive, Area, Backend, Before, DECISIONS, Documents, HELD, Hold, Lease, Lines, Log, LogEnd, LogSegment,
+    OF_THE_LOG, Signed,
 };
 use super::super::error::StoreError;
 use super::super::rows::{MemoryRowSpace, MemoryRows, RowSpace, Rows, RowsError};
@@ -269,17 +269,17 @@ impl MemoryLog {
 }
 
 impl Log for MemoryLog {
-    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+    fn segments(&self) -> Result<Vec<LogSegment>, StoreError> {
         let kept = self.0.kept();
         let log = kept.logs.get(&self.1).into_iter().flatten();
-        Ok(log.map(|(first, _)| Segment { first: *first, place: format!("memory {first}").into() }).collect())
+        Ok(log.map(|(first, _)| LogSegment { first: *first, place: format!("memory {first}").into() }).collect())
     }
 
-    fn open(&self, segment: &Segment) -> Result<Box<dyn BufRead + Send>, StoreError> {
+    fn open(&self, segment: &LogSegment) -> Result<Box<dyn BufRead + Send>, StoreError> {
         Ok(Box::new(Cursor::new(self.segment(segment.first))))
     }
 
-    fn end(&self, segment: &Segment, most: u64) -> Result<Vec<u8>, StoreError> {
+    fn end(&self, segment: &LogSegment, most: u64) -> Result<Vec<u8>, StoreError> {
         let mut lines = self.segment(segment.first);
         let end = lines.len().saturating_sub(most as usize);
         Ok(lines.split_off(end))
@@ -290,12 +290,12 @@ impl Log for MemoryLog {
         Ok(self.log_end(lease, 1))
     }
 
-    fn resume(&self, lease: &Lease, last: &Segment) -> Result<Box<dyn LogEnd>, StoreError> {
+    fn resume(&self, lease: &Lease, last: &LogSegment) -> Result<Box<dyn LogEnd>, StoreError> {
         Ok(self.log_end(lease, last.first))
     }
 
     /// A batch is written whole or not at all here.
-    fn cut(&self, _: &Lease, _: &Segment, _: u64, _: u64) -> Result<(PathBuf, u64), StoreError> {
+    fn cut(&self, _: &Lease, _: &LogSegment, _: u64, _: u64) -> Result<(PathBuf, u64), StoreError> {
         Err(StoreError::Refused("nothing can be unfinished".to_owned()))
     }
 }

@@ -13,7 +13,7 @@ mod transfer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::backend::Segment;
+use super::backend::LogSegment;
 use super::on_disk::OnDisk;
 use super::suite::*;
 use super::*;
@@ -71,7 +71,7 @@ impl Home {
         Stores::of(Arc::new(disk)).tenant(&tenant()).open("rosterd test", clock).unwrap().0
     }
 
-    fn segments(&self) -> Vec<Segment> {
+    fn segments(&self) -> Vec<LogSegment> {
         self.state().log().segments().unwrap()
     }
 
