@@ -101,7 +101,7 @@ text_id! {
 pub type GroupKey = SourceId;
 
 /// A small dense number that the store gives each linked person, for compact membership sets. Stable within one state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserNumber(pub u32);
 

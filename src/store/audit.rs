@@ -1,18 +1,19 @@
 //! The journal for people: all records in order, and the proof that none is missing or changed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::FORMAT;
+use super::backend::{Log, LogSegment};
 use super::error::StoreError;
 use super::handle::TenantStore;
-use super::journal::{Entry, ReadError, Reader, Segment, format_of, line_hash, segments};
+use super::journal::{Entry, ReadError, Reader, line_hash, newer_format};
 use super::record::{JournalEvent, Record};
 
 /// What a full check of a journal found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
     /// Good records, from the first on.
     pub records: u64,
@@ -47,18 +48,10 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::Newer`], or when a file can't be read.
     pub fn verify(&self) -> Result<VerifyReport, StoreError> {
-        let (journal, files) = readable_files(&self.folder())?;
-        let failed = |source| StoreError::io("read", &journal, source);
-        let mut report = VerifyReport {
-            records: 0,
-            files: files.len() as u64,
-            head: String::new(),
-            broken: None,
-            forgotten: 0,
-            unfinished: 0,
-        };
+        let (log, segments) = self.readable_log()?;
+        let mut report = VerifyReport { files: segments.len() as u64, ..VerifyReport::default() };
         let (mut changed, mut vouched) = (BTreeMap::new(), BTreeMap::new());
-        let mut reader = Reader::from_first(files.clone());
+        let mut reader = Reader::from_first(log, segments);
         while let Some(entry) = reader.next() {
             match entry {
                 Ok(Entry { record, hash }) => {
@@ -71,14 +64,13 @@ impl TenantStore {
                     }
                 }
                 Err(ReadError::Disk(error)) => return Err(error),
-                Err(ReadError::Broken(broken)) if broken.is_torn_end(&files).map_err(failed)? => {
-                    let len = std::fs::metadata(&broken.path).map_err(failed)?.len();
-                    report.unfinished = len.saturating_sub(broken.offset);
-                }
-                Err(ReadError::Broken(broken)) => {
-                    let (seq, file, offset, why) = (broken.seq, broken.path, broken.offset, broken.why);
-                    report.broken = Some(BrokenRecord { seq, file, offset, why });
-                }
+                Err(ReadError::Broken(broken)) => match broken.torn {
+                    Some(bytes) => report.unfinished = bytes,
+                    None => {
+                        let (seq, file, offset, why) = (broken.seq, broken.place, broken.offset, broken.why);
+                        report.broken = Some(BrokenRecord { seq, file, offset, why });
+                    }
+                },
             }
         }
         // Only what the journal says of itself later may differ from what was written first.
@@ -98,27 +90,24 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::Newer`], or when the folder can't be read.
     pub fn records(&self, from: u64) -> Result<impl Iterator<Item = Result<Record, StoreError>> + use<>, StoreError> {
-        let (journal, files) = readable_files(&self.folder())?;
-        Ok(Reader::around(files.clone(), from).filter_map(move |entry| match entry {
+        let (log, segments) = self.readable_log()?;
+        Ok(Reader::around(log, segments, from).filter_map(move |entry| match entry {
             Ok(Entry { record, .. }) => (record.seq >= from).then_some(Ok(record)),
             Err(ReadError::Disk(error)) => Some(Err(error)),
-            Err(ReadError::Broken(broken)) => match broken.is_torn_end(&files) {
-                Ok(true) => None,
-                Ok(false) => Some(Err(StoreError::Damaged(broken.describe()))),
-                Err(source) => Some(Err(StoreError::io("read", &journal, source))),
-            },
+            Err(ReadError::Broken(broken)) => {
+                broken.torn.is_none().then(|| Err(StoreError::Damaged(broken.describe())))
+            }
         }))
     }
-}
 
-/// The journal's folder and files, unless a newer rosterd wrote them.
-pub(super) fn readable_files(folder: &Path) -> Result<(PathBuf, Vec<Segment>), StoreError> {
-    let journal = folder.join("journal");
-    let failed = |source| StoreError::io("read", &journal, source);
-    let files = segments(&journal).map_err(failed)?;
-    let newest = files.last().map(|last| format_of(&last.path)).transpose().map_err(failed)?.flatten();
-    match newest {
-        Some(found) if found > FORMAT => Err(StoreError::Newer { folder: folder.to_owned(), found, known: FORMAT }),
-        _ => Ok((journal, files)),
+    /// The journal's log and segments, unless a newer rosterd wrote them.
+    pub(super) fn readable_log(&self) -> Result<(Arc<dyn Log>, Vec<LogSegment>), StoreError> {
+        let log = self.log();
+        let segments = log.segments()?;
+        let newer = segments.last().map(|last| newer_format(&*log, last)).transpose()?.flatten();
+        match newer {
+            Some(found) => Err(self.newer(found)),
+            None => Ok((log, segments)),
+        }
     }
 }

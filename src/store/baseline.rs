@@ -4,40 +4,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::effect::{AppTakes, FailureNote, UndoneEffect};
 use super::error::StoreError;
-use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark, UndoneEffect};
+use super::record::{ClockMark, GuardSettings, RunSummary, SettingsMark};
 use crate::model::{
     AddressMark, AppId, Attributes, ObjectRef, Path, Provenance, RunId, SnapshotCounts, SourceId, StatusSign,
     UserNumber,
 };
 
 /// A linked person.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UserRow {
-    /// The person's number in membership sets.
+    /// The person's number in membership sets. It stands before the rest of a row.
+    #[serde(skip)]
     pub number: UserNumber,
     /// The account.
     pub app_id: AppId,
     /// Created or adopted.
     pub provenance: Provenance,
     /// Whether the account is active in the app; `None` while nobody has sent or seen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
     /// What the account was last given (or, for an adopted one, seen to hold).
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub sent: Attributes,
     /// What the app answered where that differs from `sent`.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub echo: Attributes,
     /// The directory's values at which `on_source_change` attributes were last pushed.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub source_seen: Attributes,
     /// Since when the person is absent from complete snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed_since: Option<Timestamp>,
     /// Since when the account is switched off by our doing; the grace before a deletion counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inactive_since: Option<Timestamp>,
     /// Whose account this was, if it was replaced by another: it is to be switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<SourceId>,
     /// Attributes that were seen changed in the app by hand, and not sent since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub by_hand: BTreeSet<Path>,
 }
 
@@ -84,31 +94,6 @@ pub struct LetGo {
     pub id: SourceId,
     /// Its name in the app at that time.
     pub name: String,
-}
-
-/// What the app was seen to take in calls about members.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AppTakes {
-    /// The most members that it took in one call after it had refused more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub members_per_call: Option<u32>,
-    /// `false` where it refuses or ignores the members of a new group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub members_on_create: Option<bool>,
-    /// How many members the profile allowed in one call then. Under another setting this is not believed.
-    pub allowed: u32,
-    /// When that was seen.
-    pub at: Timestamp,
-}
-
-/// So long an observation is believed; then the app is asked for the whole once more.
-const BELIEVED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-impl AppTakes {
-    /// This, if it is still believed under a setting of so many members in one call.
-    pub fn believed(self, allowed: u32, now: Timestamp) -> Option<Self> {
-        (self.allowed == allowed && now.duration_since(self.at) < BELIEVED_FOR).then_some(self)
-    }
 }
 
 /// How much is linked.

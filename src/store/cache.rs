@@ -2,35 +2,24 @@
 //!
 //! Whatever is wrong with it, it is moved aside and folded anew: the journal is the truth.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::disk;
+use super::backend::{BROKEN_MARK, Log};
 use super::error::{Notice, StoreError};
 use super::fold::{Fold, Meta};
-use super::journal::{Entry, ReadError, Reader, segments};
+use super::journal::{Entry, ReadError, Reader};
+use super::notes::Leased;
 use super::record::JournalEvent;
-use super::rows::{LateRows, MemoryRows, Rows, RowsError, SledRows};
-
-/// Written beside the journal when it was found broken while being read: the next opening moves everything aside.
-pub(super) const BROKEN_MARK: &str = "journal-broken";
-
-/// Where rows lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RowSpace {
-    /// In this folder, and in no other process.
-    Folder(PathBuf),
-    /// In memory, by a reader beside the process that writes.
-    Memory,
-}
+use super::rows::{MemoryRowSpace, RowSpace, Rows, RowsError};
+use super::tail::Tail;
 
 pub(super) struct Cache {
-    place: RowSpace,
-    /// The tenant's state folder.
-    folder: PathBuf,
-    /// Up to here the journal's files can be read.
+    space: Box<dyn RowSpace>,
+    log: Arc<dyn Log>,
+    /// Of the process that writes, which says what it finds broken.
+    leased: Option<Leased>,
+    /// Up to here the journal can be read.
     written: AtomicU64,
     /// Whether the journal had effects when it was opened: then a cache that is not there was lost.
     expected: bool,
@@ -74,21 +63,26 @@ impl From<RowsError> for OpenError {
     fn from(error: RowsError) -> Self {
         match error {
             RowsError::Damaged(why) => Self::Cache(why),
-            error @ RowsError::Io(_) => Self::Other(error.into()),
+            error @ (RowsError::Io(_) | RowsError::Place(_)) => Self::Other(error.into()),
         }
     }
 }
 
 impl Cache {
-    pub(super) fn new(place: RowSpace, folder: &Path, written: u64, expected: bool) -> Self {
-        Self {
-            place,
-            folder: folder.to_owned(),
-            written: AtomicU64::new(written),
-            expected,
-            open: Mutex::new(CacheSlot::Closed),
-            notices: Mutex::new(Vec::new()),
-        }
+    /// The rows of a tenant's holder, for a journal that adds up to this.
+    pub(super) fn held(space: Box<dyn RowSpace>, log: Arc<dyn Log>, leased: Leased, tail: &Tail) -> Self {
+        let expected = space.is_lasting() && tail.last_effects() > 0;
+        Self::of(space, log, Some(leased), tail.seq, expected)
+    }
+
+    /// Rows in memory for a reader, folded from the records of a journal up to this one.
+    pub(super) fn beside(log: Arc<dyn Log>, written: u64) -> Self {
+        Self::of(Box::new(MemoryRowSpace), log, None, written, false)
+    }
+
+    fn of(space: Box<dyn RowSpace>, log: Arc<dyn Log>, leased: Option<Leased>, written: u64, expected: bool) -> Self {
+        let (open, notices) = (Mutex::new(CacheSlot::Closed), Mutex::default());
+        Self { space, log, leased, written: AtomicU64::new(written), expected, open, notices }
     }
 
     /// Takes in records that were just appended. Stays closed as long as none of them says anything about the app.
@@ -111,7 +105,7 @@ impl Cache {
         let why = match error {
             OpenError::Other(error) => error.to_string(),
             OpenError::OfBefore => "an earlier version wrote it".to_owned(),
-            OpenError::Cache(why) => match self.set_aside() {
+            OpenError::Cache(why) => match self.space.set_aside() {
                 Ok(()) => why,
                 Err(error) => format!("{why}; {error}"),
             },
@@ -148,11 +142,14 @@ impl Cache {
 
     /// Moves the cache aside and folds it anew.
     pub(super) fn rebuild(&self, why: &str) -> Result<(), StoreError> {
-        let mut guard = self.lock();
+        self.replace(&mut self.lock(), why)
+    }
+
+    fn replace(&self, slot: &mut CacheSlot, why: &str) -> Result<(), StoreError> {
         // Closed before it is moved.
-        *guard = CacheSlot::Stuck;
-        self.set_aside()?;
-        *guard = CacheSlot::Open(Box::new(self.fold_anew(why)?));
+        *slot = CacheSlot::Stuck;
+        self.space.set_aside()?;
+        *slot = CacheSlot::Open(Box::new(self.fold_anew(why)?));
         Ok(())
     }
 
@@ -191,27 +188,17 @@ impl Cache {
         if matches!(&*guard, CacheSlot::Open(open) if !Arc::ptr_eq(&open.rows, found)) {
             return Ok(());
         }
-        // Closed before it is moved.
-        *guard = CacheSlot::Stuck;
-        self.set_aside()?;
-        *guard = CacheSlot::Open(Box::new(self.fold_anew(why)?));
-        Ok(())
+        self.replace(&mut guard, why)
     }
 
     /// Opens what is there and lets it catch up; folds anew if it can't be believed.
     fn open_rows(&self) -> Result<OpenCache, StoreError> {
-        let RowSpace::Folder(path) = &self.place else { return self.fold_anew("") };
-        if !path.exists() {
+        if !self.space.exists() {
             return self.fold_anew(if self.expected { "it was missing" } else { "" });
         }
-        match self.open_place().and_then(|rows| self.catch_up(rows)) {
+        match self.catch_up() {
             Err(OpenError::OfBefore) => {
-                match fs::remove_dir_all(path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(StoreError::io("remove", path, error));
-                    }
-                    _ => {}
-                }
+                self.space.remove()?;
                 self.fold_anew("")
             }
             Ok((open, folded)) => {
@@ -223,7 +210,7 @@ impl Cache {
             }
             Err(OpenError::Other(error)) => Err(error),
             Err(OpenError::Cache(why)) => {
-                self.set_aside()?;
+                self.space.set_aside()?;
                 self.fold_anew(&why)
             }
         }
@@ -231,7 +218,7 @@ impl Cache {
 
     /// Folds the whole journal into new rows. `why` is told to the operator, if there is anything to tell.
     fn fold_anew(&self, why: &str) -> Result<OpenCache, StoreError> {
-        match self.open_place().and_then(|rows| self.catch_up(rows)) {
+        match self.catch_up() {
             Ok((open, folded)) => {
                 if !why.is_empty() {
                     self.notify(Notice::CacheRebuilt { why: why.to_owned(), records: folded.records });
@@ -244,30 +231,20 @@ impl Cache {
         }
     }
 
-    fn open_place(&self) -> Result<Arc<dyn Rows>, OpenError> {
-        match &self.place {
-            RowSpace::Memory => Ok(Arc::new(MemoryRows::default())),
-            RowSpace::Folder(path) => {
-                disk::private_folder(path).map_err(|error| OpenError::Other(StoreError::io("make", path, error)))?;
-                Ok(Arc::new(LateRows::before(SledRows::open(path)?)))
-            }
-        }
-    }
-
-    /// Folds what the journal has and the rows do not.
-    fn catch_up(&self, rows: Arc<dyn Rows>) -> Result<(OpenCache, Folded), OpenError> {
+    /// Opens the rows and folds what the journal has and they do not.
+    fn catch_up(&self) -> Result<(OpenCache, Folded), OpenError> {
+        let rows = self.space.open()?;
         if Meta::read(&*rows)?.is_of_before() {
             return Err(OpenError::OfBefore);
         }
         let mut fold = Fold::resume(&*rows)?;
-        let journal = self.folder.join("journal");
-        let files = segments(&journal).map_err(|error| OpenError::Other(StoreError::io("read", &journal, error)))?;
+        let segments = self.log.segments().map_err(OpenError::Other)?;
         let written = self.written.load(Ordering::Acquire);
         let from = fold.meta().seq;
         if from > written {
             return Err(OpenError::Cache(format!("it knows of record {from}, the journal ends at {written}")));
         }
-        for entry in Reader::around(files, from.max(1)) {
+        for entry in Reader::around(Arc::clone(&self.log), segments, from.max(1)) {
             let entry = entry.map_err(|error| match error {
                 ReadError::Broken(broken) => OpenError::Other(self.mark_broken(&broken.describe())),
                 ReadError::Disk(error) => OpenError::Other(error),
@@ -295,27 +272,10 @@ impl Cache {
 
     /// Leaves word that the journal is broken where nobody had looked yet.
     fn mark_broken(&self, why: &str) -> StoreError {
-        if self.place != RowSpace::Memory {
-            let path = self.folder.join(BROKEN_MARK);
-            if let Err(source) = disk::replace(&path, &mut |out| out.write_all(why.as_bytes())) {
-                return StoreError::io("write", &path, source);
-            }
-        }
-        StoreError::Damaged(why.to_owned())
-    }
-
-    /// Moves the folder aside, for whoever wants to know why; only the last one is kept.
-    fn set_aside(&self) -> Result<(), StoreError> {
-        let RowSpace::Folder(path) = &self.place else { return Ok(()) };
-        let aside = self.folder.join("cache-broken");
-        let failed = |source| StoreError::io("move aside", path, source);
-        match fs::remove_dir_all(&aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        match fs::rename(path, &aside) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            moved => moved.and_then(|()| disk::sync_folder(&self.folder)).map_err(failed),
+        let marked = self.leased.as_ref().map(|leased| leased.put_file(BROKEN_MARK, Some(why.as_bytes())));
+        match marked {
+            Some(Err(error)) => error,
+            Some(Ok(())) | None => StoreError::Damaged(why.to_owned()),
         }
     }
 }

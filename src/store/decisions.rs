@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::backend::{Before, Signed};
-use super::error::StoreError;
+use super::backend::{Before, DECISIONS, Signed};
+use super::error::{RefusedDecision, StoreError};
 use super::handle::TenantStore;
 use super::notes::Notes;
 use crate::identity::Identity;
@@ -123,21 +123,6 @@ impl Noted {
     }
 }
 
-/// A file in `decisions/` that decides nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedDecision {
-    /// The file, for people.
-    pub file: String,
-    /// Why it was not believed.
-    pub why: String,
-}
-
-impl std::fmt::Display for RefusedDecision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} decides nothing: {}", self.file, self.why)
-    }
-}
-
 /// What is in `decisions/`.
 #[derive(Debug, Default)]
 pub(super) struct DecisionFiles {
@@ -162,7 +147,7 @@ impl TenantStore {
     /// # Errors
     /// When it could not be written: then nothing was decided.
     pub fn decide(&self, decision: &Decision) -> Result<(), StoreError> {
-        put(&self.notes, decision, false)
+        self.put(decision, false)
     }
 
     /// The same about the plan of an undo: it is kept until it expires, since no sync comes to that plan.
@@ -170,7 +155,7 @@ impl TenantStore {
     /// # Errors
     /// See [`TenantStore::decide`].
     pub fn decide_on_undo(&self, decision: &Decision) -> Result<(), StoreError> {
-        put(&self.notes, decision, true)
+        self.put(decision, true)
     }
 
     /// Whether a plan was decided about as that of an undo.
@@ -178,7 +163,26 @@ impl TenantStore {
     /// # Errors
     /// When the decisions can't be read.
     pub fn is_plan_of_undo(&self, plan: &str) -> Result<bool, StoreError> {
-        is_plan_of_undo(&self.notes, plan)
+        let is = |file: &String| {
+            let found: Option<WrittenDecision> = understood(&self.notes, file).ok().flatten();
+            found.is_some_and(|one| one.undo && one.plan == plan)
+        };
+        Ok(all(&self.notes)?.iter().any(is))
+    }
+
+    fn put(&self, decision: &Decision, undo: bool) -> Result<(), StoreError> {
+        let file = file_of(decision);
+        let failed = |error| self.notes.unwritable(&file, error);
+        let undo = undo || self.is_plan_of_undo(&decision.plan)?;
+        let mut value = serde_json::to_value(decision).map_err(failed)?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.extend(seal_of(decision).map(|seal| ("seal".to_owned(), seal.into())));
+            if undo {
+                fields.insert("undo".to_owned(), true.into());
+            }
+        }
+        let text = serde_json::to_vec_pretty(&value).map_err(failed)?;
+        self.notes.swap(&file, Before::Anything, Some(&text)).map(drop)
     }
 
     /// Decisions that decide nothing, for people to see.
@@ -190,28 +194,6 @@ impl TenantStore {
     }
 }
 
-fn put(notes: &Notes, decision: &Decision, undo: bool) -> Result<(), StoreError> {
-    let file = file_of(decision);
-    let failed = |error| notes.unwritable(&file, error);
-    let undo = undo || is_plan_of_undo(notes, &decision.plan)?;
-    let mut value = serde_json::to_value(decision).map_err(failed)?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.extend(seal_of(decision).map(|seal| ("seal".to_owned(), seal.into())));
-        if undo {
-            fields.insert("undo".to_owned(), true.into());
-        }
-    }
-    let text = serde_json::to_vec_pretty(&value).map_err(failed)?;
-    notes.swap(&file, Before::Anything, Some(&text)).map(drop)
-}
-
-fn is_plan_of_undo(notes: &Notes, plan: &str) -> Result<bool, StoreError> {
-    let is = |file: &String| {
-        understood(notes, file).ok().flatten().is_some_and(|one: WrittenDecision| one.undo && one.plan == plan)
-    };
-    Ok(all(notes)?.iter().any(is))
-}
-
 /// Approvals of an undo that the journal does not have yet: the process that carries it out believes only the journal.
 pub(super) fn unknown_of_undo(found: DecisionFiles, known: &[Noted], now: Timestamp) -> Vec<Decision> {
     let undo = found.decisions.into_iter().filter(|filed| filed.undo).map(|filed| filed.decision);
@@ -221,7 +203,7 @@ pub(super) fn unknown_of_undo(found: DecisionFiles, known: &[Noted], now: Timest
 /// Everything in `decisions/`, with what may not be believed apart. `known` is what the journal has.
 pub(super) fn look(notes: &Notes, known: &[Noted], now: Timestamp) -> Result<DecisionFiles, StoreError> {
     let mut found = DecisionFiles::default();
-    for Signed { name, found: signed } in notes.documents().signed(&notes.area, PLACE, LARGEST)? {
+    for Signed { name, found: signed } in notes.documents().signed(&notes.area, DECISIONS, LARGEST)? {
         match signed.and_then(|(text, uid)| believe(name.clone(), text, uid, known, now)) {
             Ok(filed) => found.decisions.push(filed),
             Err(why) => found.refused.push(RefusedDecision { file: notes.place(&name), why }),
@@ -411,16 +393,14 @@ pub(super) fn forget_others(
 }
 
 fn all(notes: &Notes) -> Result<Vec<String>, StoreError> {
-    Ok(notes.names(PLACE)?.iter().map(|name| format!("{PLACE}/{name}.json")).collect())
+    Ok(notes.names(DECISIONS)?.iter().map(|name| format!("{DECISIONS}/{name}.json")).collect())
 }
-
-const PLACE: &str = "decisions";
 
 /// A plan's id is hex digits; whatever else somebody typed is no file of ours.
 fn file_of(decision: &Decision) -> String {
     let name: String = decision.plan.chars().filter(char::is_ascii_alphanumeric).collect();
     let whose = decision.identity.as_ref().map(|identity| format!("-{}", identity.uid)).unwrap_or_default();
-    format!("{PLACE}/{name}{whose}.json")
+    format!("{DECISIONS}/{name}{whose}.json")
 }
 
 /// A document of ours. They are written whole or not at all: another one says nothing, and must not keep a tenant from running.

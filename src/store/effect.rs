@@ -1,11 +1,9 @@
 //! What the journal knows after a record: links, values, memberships and counts. Plain data; [`fold`](super::fold) adds it up.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::baseline::AppTakes;
-use super::record::FailureNote;
-use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, RunId, SourceId};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Path, Provenance, RunId, SourceId};
 
 /// What is known from now on. The cache is the fold of these, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -225,6 +223,86 @@ pub enum Effect {
         /// When.
         at: Timestamp,
     },
+}
+
+/// Why an object is set aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "WrittenNote", into = "WrittenNote")]
+pub struct FailureNote {
+    /// What stands in the way.
+    pub reason: Obstacle,
+    /// How often in a row.
+    pub attempts: u32,
+    /// When the daemon tries again. A command tries at once.
+    pub next_try: Timestamp,
+    /// The app's account that stands in the way, where a refused create showed one that no look-up had found.
+    pub found: Option<AppId>,
+    /// The user name or group name, for people; `None` in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl FailureNote {
+    /// What people read of the object: its name, with the directory's id beside it; the id alone where no name is known.
+    pub fn called(&self, object: &ObjectRef) -> String {
+        match &self.name {
+            Some(name) if name != object.id().as_str() => format!("{name} ({})", object.id()),
+            _ => object.id().to_string(),
+        }
+    }
+}
+
+/// A note as it is written: the sentence for people, and the code where there is one. Earlier versions wrote the sentence only.
+#[derive(Serialize, Deserialize)]
+struct WrittenNote {
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    attempts: u32,
+    next_try: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<AppId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+impl From<WrittenNote> for FailureNote {
+    fn from(WrittenNote { reason, code, attempts, next_try, found, name }: WrittenNote) -> Self {
+        let known = code.and_then(|code| Obstacle::known(&code));
+        Self { reason: known.unwrap_or_else(|| Obstacle::of_prose(&reason)), attempts, next_try, found, name }
+    }
+}
+
+impl From<FailureNote> for WrittenNote {
+    fn from(FailureNote { reason, attempts, next_try, found, name }: FailureNote) -> Self {
+        let code = (!matches!(reason, Obstacle::Text(_))).then(|| reason.encoded());
+        Self { reason: reason.to_string(), code, attempts, next_try, found, name }
+    }
+}
+
+/// What the app was seen to take in calls about members.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppTakes {
+    /// The most members that it took in one call after it had refused more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members_per_call: Option<u32>,
+    /// `false` where it refuses or ignores the members of a new group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members_on_create: Option<bool>,
+    /// How many members the profile allowed in one call then. Under another setting this is not believed.
+    pub allowed: u32,
+    /// When that was seen.
+    pub at: Timestamp,
+}
+
+/// So long an observation is believed; then the app is asked for the whole once more.
+const BELIEVED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl AppTakes {
+    /// This, if it is still believed under a setting of so many members in one call.
+    pub fn believed(self, allowed: u32, now: Timestamp) -> Option<Self> {
+        (self.allowed == allowed && now.duration_since(self.at) < BELIEVED_FOR).then_some(self)
+    }
 }
 
 /// One thing that an undo put back.

@@ -4,9 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::decisions::RefusedDecision;
-use super::rows::RowsError;
-
 /// Why the state could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -98,12 +95,18 @@ impl StoreError {
     }
 }
 
-impl From<RowsError> for StoreError {
-    fn from(error: RowsError) -> Self {
-        match error {
-            RowsError::Damaged(what) => Self::Cache(what),
-            RowsError::Io(error) => Self::Cache(error.to_string()),
-        }
+/// A file in `decisions/` that decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedDecision {
+    /// The file, for people.
+    pub file: String,
+    /// Why it was not believed.
+    pub why: String,
+}
+
+impl fmt::Display for RefusedDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} decides nothing: {}", self.file, self.why)
     }
 }
 

@@ -5,22 +5,22 @@
 //! journal is thrown away. The app is not touched, and knows no more than before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::backend::{Lease, Log};
 use super::baseline::Baseline;
 use super::error::StoreError;
 use super::handle::TenantStore;
-use super::journal::{Copy, ReadError, Reader, line_hash, segments};
+use super::journal::{Copy, ReadError, Reader, line_hash};
 use super::ledger::StateView as _;
 use super::record::{Effect, JournalEvent, Record};
 use super::redact::Somebody;
 use super::state::Store;
 use super::status::Status;
-use super::swap;
 use crate::clock::Clock;
 use crate::model::{AppId, ObjectRef, Reason, RunId, SourceId, TenantName, fold};
 
@@ -44,28 +44,28 @@ impl TenantStore {
     /// When there is no such person or several, they still have an account, a call about them has no answer yet, or the state can't
     /// be written. Nothing was changed then.
     pub fn forget(&self, person: &str, by: &str, force: bool, clock: Arc<dyn Clock>) -> Result<Forgotten, StoreError> {
-        let (tenant, folder) = (&self.name, self.folder());
-        if swap::is_empty(&folder) {
+        let (tenant, log, archive) = (&self.name, self.log(), self.notes.backend.archive());
+        if !self.has_state()? {
             return Err(self.is_empty());
         }
         let (store, _) = self.open("rosterd state forget", Arc::clone(&clock))?;
         // An import writes down whom it created.
         let imports = self.lease_imports("rosterd state forget")?;
-        let ids = find(&folder, person)?;
+        let ids = find(&log, person)?;
         let linked = still_linked(&store, tenant, person, &ids, force)?;
         // Closed, and nobody can come in between.
         let leased = store.into_lease();
         let now: Vec<SourceId> = ids.iter().map(|_| SourceId::new(format!("forgotten-{}", Uuid::now_v7()))).collect();
         let users: Vec<SourceId> = ids.iter().cloned().collect();
         let mut somebody = Somebody::new(ids.into_iter().zip(now.iter().cloned()).collect());
-        for record in records(&folder)? {
+        for record in records(&log)? {
             somebody.learn(&record?.0);
         }
-        let rewritten = rewrite(&folder, &somebody, by, clock.now());
-        let (changed, last) = rewritten.inspect_err(|_| swap::clear_room(&folder))?;
+        let rewritten = rewrite(self, &leased.lease, &somebody, by, clock.now());
+        let (changed, last) = rewritten.inspect_err(|_| archive.discard(&leased.lease))?;
         let status = self.status()?.map(|status| redact_status(status, &somebody, last, linked));
-        let aside = swap::swap_in(&folder, "forgotten")?;
-        std::fs::remove_dir_all(&aside).map_err(|source| StoreError::io("erase", &aside, source))?;
+        let aside = archive.replace(&leased.lease, "forgotten")?;
+        archive.erase(&leased.lease, &aside)?;
         self.forget_imported(&users)?;
         self.forget_imports(&imports, &users)?;
         if let Some(status) = status {
@@ -73,7 +73,7 @@ impl TenantStore {
         }
         drop((imports, leased));
         let (records, was_linked) = (changed as u64, linked != Linked::default());
-        Ok(Forgotten { now, records, was_linked, copies: copies(&folder)? })
+        Ok(Forgotten { now, records, was_linked, copies: archive.set_aside_earlier(tenant)? })
     }
 }
 
@@ -87,10 +87,8 @@ struct Linked {
 type ReadResult = Result<(Record, Vec<u8>), StoreError>;
 
 /// All records with their texts.
-fn records(folder: &Path) -> Result<impl Iterator<Item = ReadResult>, StoreError> {
-    let journal = folder.join("journal");
-    let files = segments(&journal).map_err(|source| StoreError::io("read", &journal, source))?;
-    let mut reader = Reader::from_first(files);
+fn records(log: &Arc<dyn Log>) -> Result<impl Iterator<Item = ReadResult> + use<>, StoreError> {
+    let mut reader = Reader::from_first(Arc::clone(log), log.segments()?);
     Ok(std::iter::from_fn(move || {
         let entry = reader.next()?;
         Some(match entry {
@@ -102,11 +100,11 @@ fn records(folder: &Path) -> Result<impl Iterator<Item = ReadResult>, StoreError
 }
 
 /// Everybody whom the journal knows by that name, with the ids they had before and after.
-fn find(folder: &Path, person: &str) -> Result<BTreeSet<SourceId>, StoreError> {
+fn find(log: &Arc<dyn Log>, person: &str) -> Result<BTreeSet<SourceId>, StoreError> {
     let name = fold(person);
     let (mut exact, mut named) = (BTreeSet::new(), BTreeSet::new());
     let mut same: Vec<(SourceId, SourceId)> = Vec::new();
-    for record in records(folder)? {
+    for record in records(log)? {
         let (record, _) = record?;
         let mut see =
             |id: &SourceId, account: Option<&AppId>, mut values: Box<dyn Iterator<Item = &serde_json::Value> + '_>| {
@@ -214,10 +212,16 @@ fn still_linked(
 }
 
 /// Writes the journal anew beside the one in use. Says how many records changed, and the number of the last one.
-fn rewrite(folder: &Path, somebody: &Somebody, by: &str, now: jiff::Timestamp) -> Result<(usize, u64), StoreError> {
-    let mut copy = Copy::begin(&swap::make_room(folder)?)?;
+fn rewrite(
+    state: &TenantStore,
+    lease: &Lease,
+    somebody: &Somebody,
+    by: &str,
+    now: jiff::Timestamp,
+) -> Result<(usize, u64), StoreError> {
+    let mut copy = Copy::begin(state.notes.backend.archive().draft(lease)?, lease);
     let mut texts: BTreeMap<u64, String> = BTreeMap::new();
-    for record in records(folder)? {
+    for record in records(&state.log())? {
         let (record, text) = record?;
         match somebody.redact(&record) {
             None => drop(copy.take(&text)?),
@@ -251,19 +255,4 @@ fn redact_status(mut status: Status, somebody: &Somebody, last: u64, linked: Lin
     status.linked.users = status.linked.users.saturating_sub(linked.all);
     status.linked.active = status.linked.active.saturating_sub(linked.active);
     status
-}
-
-/// What was set aside at some time, by damage or by an import.
-fn copies(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let failed = |source| StoreError::io("read", folder, source);
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if ["damaged-", "replaced-", "left-over", "forgotten"].iter().any(|kind| name.starts_with(kind)) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }

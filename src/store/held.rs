@@ -12,9 +12,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::backend::HELD;
 use super::decisions::{Decision, understood};
 use super::error::StoreError;
 use super::handle::TenantStore;
+use super::hex;
 use super::notes::Leased;
 use crate::model::{Access, HoldReason, Loosening, ObjectRef, Op, Reason, RunId};
 
@@ -130,19 +132,13 @@ struct HashedOperation<'a> {
 
 /// SHA-256, hex.
 pub fn digest_of(bytes: &[u8]) -> String {
-    hex(Sha256::digest(bytes).iter().copied())
-}
-
-fn hex(bytes: impl Iterator<Item = u8>) -> String {
-    use std::fmt::Write as _;
-    bytes.fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha256::digest(bytes))
 }
 
 fn short(hash: Sha256) -> String {
-    hex(hash.finalize().iter().take(16).copied())
+    let mut digits = hex(&hash.finalize());
+    digits.truncate(32);
+    digits
 }
 
 /// Counts a plan's id, one operation after the other.
@@ -167,7 +163,7 @@ impl PlanId {
 
     /// The hash of the operations after the first thousand; `None` if there are none.
     pub fn rest(&self) -> Option<String> {
-        (self.count > HELD_LISTED).then(|| hex(self.rest.clone().finalize().iter().copied()))
+        (self.count > HELD_LISTED).then(|| hex(&self.rest.clone().finalize()))
     }
 
     /// The id: 128 bits in hex.
@@ -179,7 +175,7 @@ impl PlanId {
 
 fn id_of(listed: Sha256, rest: Option<&str>, count: u64) -> String {
     let Some(rest) = rest else { return short(listed) };
-    let listed = hex(listed.finalize().iter().copied());
+    let listed = hex(&listed.finalize());
     short(Sha256::new_with_prefix(format!("{count}\n{listed}\n{rest}\n")))
 }
 
@@ -243,23 +239,21 @@ impl HeldPlan {
     }
 }
 
-const FILE: &str = "held.json";
-
 impl TenantStore {
     /// What waits for a decision; `None` if nothing does, or if the file makes no sense: the next run writes it again.
     ///
     /// # Errors
     /// When the disk says no.
     pub fn held(&self) -> Result<Option<HeldPlan>, StoreError> {
-        understood(&self.notes, FILE)
+        understood(&self.notes, HELD)
     }
 }
 
 impl Leased {
     pub(super) fn put_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError> {
         match held {
-            Some(held) => self.put_pretty(FILE, held),
-            None => self.put_file(FILE, None),
+            Some(held) => self.put_pretty(HELD, held),
+            None => self.put_file(HELD, None),
         }
     }
 }

@@ -3,14 +3,10 @@
 //! Only the end of the journal is read, beside whoever writes it: enough for a picture, never a reason to act. A line that is not
 //! whole is left out.
 
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
-
 use super::error::StoreError;
 use super::handle::TenantStore;
-use super::journal::{good_lines, segments};
+use super::journal::good_lines;
 use super::record::{JournalEvent, Record, RunSummary};
-use crate::files;
 
 /// How much of the journal's end is read.
 const READ: u64 = 1 << 20;
@@ -21,12 +17,11 @@ impl TenantStore {
     /// # Errors
     /// When the journal is there and can't be read.
     pub fn recent_runs(&self, most: usize) -> Result<Vec<RunSummary>, StoreError> {
-        let journal = self.folder().join("journal");
-        let failed = |source| StoreError::io("read", &journal, source);
+        let log = self.log();
         let mut left = READ;
         let mut runs: Vec<RunSummary> = Vec::new();
-        for segment in segments(&journal).map_err(failed)?.iter().rev() {
-            let end = read_end(&segment.path, left).map_err(failed)?;
+        for segment in log.segments()?.iter().rev() {
+            let end = log.end(segment, left)?;
             left = left.saturating_sub(end.len() as u64);
             let ended = good_lines(&end).filter_map(|json| serde_json::from_slice::<Record>(json).ok());
             let mut earlier: Vec<RunSummary> = ended
@@ -44,13 +39,4 @@ impl TenantStore {
         runs.drain(..runs.len().saturating_sub(most));
         Ok(runs)
     }
-}
-
-fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut file = files::open_regular(path)?;
-    let whole = file.seek(SeekFrom::End(0))?;
-    file.seek(SeekFrom::Start(whole.saturating_sub(most)))?;
-    let mut end = Vec::new();
-    file.take(most).read_to_end(&mut end)?;
-    Ok(end)
 }

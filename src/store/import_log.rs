@@ -7,12 +7,41 @@ use serde::{Deserialize, Serialize};
 
 use super::backend::Lines;
 use super::error::StoreError;
-use super::imports::{ImportLease, Making};
+use super::handle::ImportLease;
 use super::notes::Leased;
 use crate::model::{AppId, SourceId};
 
 /// Its name in the folder of a tenant's imports.
 pub(super) const LOG: &str = "log";
+
+/// What became of one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportResult {
+    /// Created in the directory.
+    Created,
+    /// Was there already.
+    Found,
+    /// Was not created.
+    Failed,
+    /// The import ended before.
+    NotTried,
+}
+
+/// One user of an import and what became of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Making {
+    /// What became of them.
+    pub result: ImportResult,
+    /// The app's id.
+    pub app_id: AppId,
+    /// The sign-in name in the app.
+    pub user_name: String,
+    /// The directory's id.
+    pub id: Option<SourceId>,
+    /// Why not, or what there is to know.
+    pub detail: String,
+}
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

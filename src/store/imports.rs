@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::backend::Before;
 use super::error::StoreError;
-use super::handle::TenantStore;
-use super::import_log::{LOG, forget_in_log};
-use super::notes::{Leased, Notes};
-use crate::model::{AppId, SourceId};
+use super::handle::{ImportLease, TenantStore};
+use super::import_log::{ImportResult, LOG, Making, forget_in_log};
+use super::notes::Notes;
+use crate::model::SourceId;
 
 /// So many reports are kept; the oldest go.
 const REPORTS: usize = 20;
@@ -24,35 +24,6 @@ const ORDER: &str = "order";
 const CURRENT: &str = "current";
 /// Reports are `import-<time>.json`.
 const REPORT: &str = "import-";
-
-/// What became of one user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImportResult {
-    /// Created in the directory.
-    Created,
-    /// Was there already.
-    Found,
-    /// Was not created.
-    Failed,
-    /// The import ended before.
-    NotTried,
-}
-
-/// One user of an import and what became of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Making {
-    /// What became of them.
-    pub result: ImportResult,
-    /// The app's id.
-    pub app_id: AppId,
-    /// The sign-in name in the app.
-    pub user_name: String,
-    /// The directory's id.
-    pub id: Option<SourceId>,
-    /// Why not, or what there is to know.
-    pub detail: String,
-}
 
 /// Which accounts of the app to create in the directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,10 +54,11 @@ pub struct ImportOrder {
 }
 
 /// Where an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportState {
     /// Directory and app are being read.
+    #[default]
     Reading,
     /// Users are being created.
     Creating,
@@ -147,7 +119,7 @@ pub enum ImportEnd {
 }
 
 /// How far an import is, or how the last one ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImportNote {
     /// Its id.
     pub id: String,
@@ -209,29 +181,7 @@ pub struct ImportNote {
 impl ImportNote {
     /// An import that was just asked for.
     pub fn of(order: &ImportOrder) -> Self {
-        Self {
-            id: order.id.clone(),
-            state: ImportState::Reading,
-            waits_for: None,
-            ordered_at: order.at,
-            ordered_by: order.by.clone(),
-            started: None,
-            ended: None,
-            total: None,
-            done: 0,
-            created: 0,
-            found: 0,
-            failed: 0,
-            not_tried: 0,
-            per_minute: None,
-            seconds_left: None,
-            resumed: 0,
-            reason: None,
-            error: None,
-            report: None,
-            report_error: None,
-            announced: false,
-        }
+        Self { id: order.id.clone(), ordered_at: order.at, ordered_by: order.by.clone(), ..Self::default() }
     }
 
     /// Whether it has come to its end.
@@ -355,10 +305,6 @@ impl TenantStore {
     }
 }
 
-/// The import of a tenant, held by this process alone.
-#[derive(Clone)]
-pub struct ImportLease(pub(super) Leased);
-
 impl ImportLease {
     /// Begins an import: what an earlier one left goes, but for its report.
     ///
@@ -385,6 +331,7 @@ mod tests {
 
     use super::super::import_log::{ImportLog, ImportPast};
     use super::*;
+    use crate::model::AppId;
     use crate::store::Stores;
 
     fn state(dir: &tempfile::TempDir) -> TenantStore {

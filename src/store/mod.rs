@@ -1,12 +1,13 @@
-//! The disk. In: events of a run. Out: what we last knew the app to hold.
+//! The state of tenants. What comes in is the events of a run; what goes out is what we last knew the app to hold.
 //!
-//! Two things lie in a tenant's state folder. The **journal** is the truth: append-only, hash-chained, an intent before every
-//! call and an outcome after it. The **cache** (sled) is a fold of the journal: links, last sent values, memberships, failures.
-//! Deleting the cache loses nothing. This room knows no network and no plan.
+//! A tenant's state is two things. The **journal** is the truth: append-only, hash-chained, an intent before every call and an
+//! outcome after it. The **cache** is a fold of the journal: links, last sent values, memberships, failures. Deleting the cache
+//! loses nothing. This room knows no network and no plan.
 //!
 //! Rooms above see three traits and no file: [`Baseline`] (what the app holds), [`Ledger`] (what is done) and [`State`] (both,
-//! and what a cycle needs besides; [`View`] is the part of it that can't write). They come to them, and to the notes beside the
-//! state, by a [`Stores`] and a [`TenantStore`]. `backend` says what leases and documents lie in.
+//! and what a cycle needs besides; [`StateView`] is the part of it that can't write). They come to them, and to the notes beside
+//! the state, by a [`Stores`] and a [`TenantStore`]. Where all of it lies is a `Backend`, whose module has the recipe for another
+//! one.
 
 mod audit;
 mod backend;
@@ -50,7 +51,6 @@ mod status;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod suite;
 mod surroundings;
-mod swap;
 mod tail;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -61,18 +61,15 @@ mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport};
 pub use backup::{BackedUpTenant, Backup};
-pub use baseline::{AccessLoss, Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
-pub use decisions::{
-    ApprovalRule, Decision, DecisionVerdict, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Weighed,
-};
-pub use error::{Notice, StoreError};
+pub use baseline::{AccessLoss, Activated, Baseline, GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
+pub use decisions::{ApprovalRule, Decision, DecisionVerdict, LONGEST_DECISION, LONGEST_REASON, Noted, Weighed};
+pub use effect::AppTakes;
+pub use error::{Notice, RefusedDecision, StoreError};
 pub use forget::Forgotten;
-pub use handle::{Stores, TenantStore};
+pub use handle::{ImportLease, Stores, TenantStore};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text};
-pub use import_log::{ImportLog, ImportPast};
-pub use imports::{
-    ImportChoice, ImportEnd, ImportLease, ImportNote, ImportOrder, ImportResult, ImportState, ImportWait, Making,
-};
+pub use import_log::{ImportLog, ImportPast, ImportResult, Making};
+pub use imports::{ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait};
 pub use index::{IndexDraft, IndexEntry, IndexTable, SyncIndex};
 pub use ledger::{Health, Ledger, OpenIntent, State, StateView};
 pub use mark::{Sign, TenantMark};
@@ -109,4 +106,11 @@ fn chunks(effects: Vec<Effect>) -> impl Iterator<Item = Vec<Effect>> {
         let some: Vec<Effect> = rest.by_ref().take(EFFECTS_PER_RECORD).collect();
         (!some.is_empty()).then_some(some)
     })
+}
+
+/// A digest in hexadecimal.
+fn hex(digest: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit));
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

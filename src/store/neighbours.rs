@@ -3,8 +3,8 @@
 //!
 //! Reads only. The other tenants' states are read beside whoever writes them, as they are at the first question.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
@@ -54,7 +54,7 @@ pub struct Claim {
     /// The groups that another tenant has linked: the tenant and its group.
     pub taken_groups: HashMap<AppId, (TenantName, SourceId)>,
     /// Held until the links are in the journal.
-    _alone: Option<File>,
+    _alone: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// No other tenant, and nobody imported.
@@ -148,7 +148,7 @@ impl Neighbours for OnThisMachine {
         if self.others.is_empty() || (accounts.is_empty() && groups.is_empty()) {
             return Ok(Claim::default());
         }
-        let alone = self.stores.link_alone()?;
+        let alone = self.stores.backend.link_alone()?;
         let links = self.read()?;
         let of = |ids: &[AppId], known: &HashMap<AppId, (TenantName, SourceId)>| {
             ids.iter().filter_map(|id| Some((id.clone(), known.get(id)?.clone()))).collect()

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::{Decision, Noted};
-pub use super::effect::{Effect, UndoneEffect};
+pub use super::effect::{Effect, FailureNote, UndoneEffect};
 use crate::model::{
-    AddressMark, AppId, Change, ContentMark, Lane, ObjectRef, Obstacle, Op, OpOutcome, Reason, RunId, RunStatus,
-    SnapshotCounts, SourceId, StatusSign,
+    AddressMark, AppId, Change, ContentMark, Lane, ObjectRef, Op, OpOutcome, Reason, RunId, RunStatus, SnapshotCounts,
+    SourceId, StatusSign,
 };
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
@@ -290,61 +290,6 @@ impl OutcomeResult {
             Self::Done { .. } => None,
             Self::Failed { detail, .. } | Self::Unknown { detail } => Some(detail),
         }
-    }
-}
-
-/// Why an object is set aside.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "WrittenNote", into = "WrittenNote")]
-pub struct FailureNote {
-    /// What stands in the way.
-    pub reason: Obstacle,
-    /// How often in a row.
-    pub attempts: u32,
-    /// When the daemon tries again. A command tries at once.
-    pub next_try: Timestamp,
-    /// The app's account that stands in the way, where a refused create showed one that no look-up had found.
-    pub found: Option<AppId>,
-    /// The user name or group name, for people; `None` in records of before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-}
-
-impl FailureNote {
-    /// What people read of the object: its name, with the directory's id beside it; the id alone where no name is known.
-    pub fn called(&self, object: &ObjectRef) -> String {
-        match &self.name {
-            Some(name) if name != object.id().as_str() => format!("{name} ({})", object.id()),
-            _ => object.id().to_string(),
-        }
-    }
-}
-
-/// A note as it is written: the sentence for people, and the code where there is one. Earlier versions wrote the sentence only.
-#[derive(Serialize, Deserialize)]
-struct WrittenNote {
-    reason: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    attempts: u32,
-    next_try: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    found: Option<AppId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-}
-
-impl From<WrittenNote> for FailureNote {
-    fn from(WrittenNote { reason, code, attempts, next_try, found, name }: WrittenNote) -> Self {
-        let known = code.and_then(|code| Obstacle::known(&code));
-        Self { reason: known.unwrap_or_else(|| Obstacle::of_prose(&reason)), attempts, next_try, found, name }
-    }
-}
-
-impl From<FailureNote> for WrittenNote {
-    fn from(FailureNote { reason, attempts, next_try, found, name }: FailureNote) -> Self {
-        let code = (!matches!(reason, Obstacle::Text(_))).then(|| reason.encoded());
-        Self { reason: reason.to_string(), code, attempts, next_try, found, name }
     }
 }
 

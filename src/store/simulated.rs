@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{Notice, StoreError};
-use super::handle::TenantStore;
-use super::journal::{Disk, LogFile, RealDisk};
-use super::open::Machine;
+use super::handle::Stores;
+use super::on_disk::{Disk, LogFile, OnDisk, RealDisk};
+use super::rows::{MemoryRowSpace, RowSpace};
 use super::state::Store;
+use super::writer::JournalWriter;
 use crate::clock::Clock;
+use crate::model::TenantName;
 
 type Synced = Arc<Mutex<BTreeMap<PathBuf, u64>>>;
 
@@ -80,17 +82,30 @@ impl Disk for SimDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         self.file(path, RealDisk.open(path)?)
     }
+
+    fn rows(&self, _: PathBuf, _: PathBuf) -> Box<dyn RowSpace> {
+        Box::new(MemoryRowSpace)
+    }
+}
+
+impl Stores {
+    /// States in a folder of a simulated machine.
+    pub(super) fn on_simulated_disk(folder: &Path, disk: &SimDisk, segment_bytes: u64) -> Self {
+        Self::of(Arc::new(OnDisk { folder: folder.to_owned(), disk: Arc::new(disk.clone()), segment_bytes }))
+    }
 }
 
 impl Store {
-    /// Opens the state of a tenant as [`TenantStore::open`] does, on a simulated disk, with rows in memory and without a thread.
+    /// Opens the state of a tenant as [`TenantStore::open`](super::TenantStore::open) does, on a simulated disk, with rows in
+    /// memory and without a thread.
     pub(crate) fn open_simulated(
         disk: &SimDisk,
         segment_bytes: u64,
-        state: &TenantStore,
+        folder: &Path,
+        tenant: &TenantName,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
-        let machine = Machine { disk: Box::new(disk.clone()), segment_bytes, simulated: true };
-        Self::open_on(machine, state, "a simulated world", clock)
+        let state = Stores::on_simulated_disk(folder, disk, segment_bytes).tenant(tenant);
+        state.open_with(|work| Ok(JournalWriter::inline(work)), "a simulated world", clock)
     }
 }

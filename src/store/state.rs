@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::backend::{INDEX, SIGHTINGS};
 use super::baseline::Baseline;
 use super::cache::Cache;
-use super::decisions::{self, Decision, DecisionVerdict, Noted};
+use super::decisions::{self, Decision, DecisionFiles, DecisionVerdict, Noted};
 use super::error::{Notice, StoreError};
 use super::held::HeldPlan;
 use super::index::{self, IndexDraft, SyncIndex};
@@ -30,39 +31,23 @@ use crate::model::{ContentMark, Reason, RunId, RunStatus, SnapshotCounts};
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
 pub struct Store {
     // The order matters when it is dropped: the thread ends, the cache closes, and only then another process may come.
-    writer: JournalWriter,
-    cache: Arc<Cache>,
-    tail: Arc<Mutex<Tail>>,
-    clock: Arc<dyn Clock>,
-    tenant: String,
-    last_ok: Mutex<Option<Timestamp>>,
-    leased: Leased,
+    pub(super) writer: JournalWriter,
+    pub(super) cache: Arc<Cache>,
+    pub(super) tail: Arc<Mutex<Tail>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tenant: String,
+    pub(super) last_ok: Mutex<Option<Timestamp>>,
+    pub(super) leased: Leased,
 }
-
-/// What a quiet cycle compares with.
-pub(super) const INDEX: &str = "index";
-const SIGHTINGS: &str = "sightings";
 
 /// The state of a tenant as it was at one moment, read beside the process that writes it.
 pub struct ReadStore {
-    cache: Cache,
-    tail: Tail,
-    notes: Notes,
+    pub(super) cache: Cache,
+    pub(super) tail: Tail,
+    pub(super) notes: Notes,
 }
 
 impl Store {
-    pub(super) fn new(
-        writer: JournalWriter,
-        cache: Arc<Cache>,
-        tail: Arc<Mutex<Tail>>,
-        clock: Arc<dyn Clock>,
-        tenant: String,
-        last_ok: Option<Timestamp>,
-        leased: Leased,
-    ) -> Self {
-        Self { writer, cache, tail, clock, tenant, last_ok: Mutex::new(last_ok), leased }
-    }
-
     /// Returns when journal and cache are on the disk.
     ///
     /// # Errors
@@ -109,15 +94,11 @@ impl Store {
     /// # Errors
     /// When they can't be read, or the journal can't be written.
     pub async fn note_approvals_of_undo(&self, run: &RunId) -> Result<(), StoreError> {
-        let (known, now) = (self.known(), self.clock.now());
-        for decision in decisions::unknown_of_undo(decisions::look(&self.leased, &known, now)?, &known, now) {
+        let (found, known, now) = self.filed()?;
+        for decision in decisions::unknown_of_undo(found, &known, now) {
             self.decided(run, &decision, true).await?;
         }
         Ok(())
-    }
-
-    fn known(&self) -> Vec<Noted> {
-        self.tail().decided.clone()
     }
 
     fn forget_index(&self) -> Result<(), StoreError> {
@@ -215,7 +196,7 @@ impl Ledger for Store {
     }
 
     async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError> {
-        if !decisions::is_known(decision, waits, &self.known()) {
+        if !decisions::is_known(decision, waits, &self.tail().decided) {
             let event = JournalEvent::Decided { run: run.clone(), decision: Box::new(decision.clone()), waits };
             self.append(event, Until::OnDisk).await?;
         }
@@ -230,43 +211,6 @@ impl Ledger for Store {
         self.append(JournalEvent::RunEnded(Box::new(summary.clone())), Until::OnDisk).await?;
         self.cache.flush();
         self.write_status(summary)
-    }
-}
-
-impl StateView for Store {
-    fn health(&self) -> Health {
-        self.tail().health()
-    }
-
-    fn paused(&self) -> Option<TenantMark> {
-        self.leased.mark(Sign::Paused)
-    }
-
-    fn open_intents(&self) -> Vec<OpenIntent> {
-        self.tail().open_intents()
-    }
-
-    fn is_approval_waiting(&self) -> Result<bool, StoreError> {
-        let (known, now) = (self.known(), self.clock.now());
-        Ok(decisions::is_approval_waiting(&decisions::look(&self.leased, &known, now)?, &known, now))
-    }
-
-    fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
-        let (known, now) = (self.known(), self.clock.now());
-        Ok(decisions::about(decisions::look(&self.leased, &known, now)?, plan, &known, now))
-    }
-
-    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
-        self.tail().quiet_at(settings)
-    }
-
-    fn load_index(&self, settings_hash: u64) -> Option<SyncIndex> {
-        let mark = self.tail().mark();
-        load_index(&self.leased, mark?, settings_hash)
-    }
-
-    fn sightings(&self) -> Option<Sightings> {
-        load_sightings(&self.leased)
     }
 }
 
@@ -303,49 +247,6 @@ impl State for Store {
     }
 }
 
-impl ReadStore {
-    pub(super) fn new(cache: Cache, tail: Tail, notes: Notes) -> Self {
-        Self { cache, tail, notes }
-    }
-}
-
-impl StateView for ReadStore {
-    fn health(&self) -> Health {
-        self.tail.health()
-    }
-
-    fn paused(&self) -> Option<TenantMark> {
-        self.notes.mark(Sign::Paused)
-    }
-
-    /// Those of a run that is under way are among them.
-    fn open_intents(&self) -> Vec<OpenIntent> {
-        self.tail.open_intents()
-    }
-
-    fn is_approval_waiting(&self) -> Result<bool, StoreError> {
-        let (known, now) = (&self.tail.decided, SystemClock.now());
-        Ok(decisions::is_approval_waiting(&decisions::look(&self.notes, known, now)?, known, now))
-    }
-
-    fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
-        let (known, now) = (&self.tail.decided, SystemClock.now());
-        Ok(decisions::about(decisions::look(&self.notes, known, now)?, plan, known, now))
-    }
-
-    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
-        self.tail.quiet_at(settings)
-    }
-
-    fn load_index(&self, settings_hash: u64) -> Option<SyncIndex> {
-        load_index(&self.notes, self.tail.mark()?, settings_hash)
-    }
-
-    fn sightings(&self) -> Option<Sightings> {
-        load_sightings(&self.notes)
-    }
-}
-
 impl HasRows for ReadStore {
     fn with_rows<T>(&self, read: impl Fn(&dyn Rows) -> Result<T, RowsError>) -> Result<T, StoreError> {
         self.cache.read(read)
@@ -356,14 +257,76 @@ impl HasRows for ReadStore {
     }
 }
 
-/// Every reason why there are none is the same to the caller: what they would say is in doubt.
-fn load_sightings(notes: &Notes) -> Option<Sightings> {
-    let bytes = notes.read(SIGHTINGS).ok()??;
-    Sightings::read(bytes.as_slice()).ok().flatten()
+/// A state with its notes beside it. Whatever has this is a [`StateView`].
+trait HasNotes: HasRows {
+    fn notes(&self) -> &Notes;
+    fn now(&self) -> Timestamp;
+
+    /// What people decided and still counts, with what the journal has of it.
+    fn filed(&self) -> Result<(DecisionFiles, Vec<Noted>, Timestamp), StoreError> {
+        let (known, now) = (self.with_tail(|tail| tail.decided.clone()), self.now());
+        Ok((decisions::look(self.notes(), &known, now)?, known, now))
+    }
 }
 
-/// Every reason why there is no index is the same to the caller: everything is compared.
-fn load_index(notes: &Notes, mark: index::JournalPosition, settings_hash: u64) -> Option<SyncIndex> {
-    let bytes = notes.read(INDEX).ok()??;
-    index::read(bytes.as_slice(), settings_hash, mark).ok().flatten()
+impl HasNotes for Store {
+    fn notes(&self) -> &Notes {
+        &self.leased
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl HasNotes for ReadStore {
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}
+
+impl<S: HasNotes> StateView for S {
+    fn health(&self) -> Health {
+        self.with_tail(Tail::health)
+    }
+
+    fn paused(&self) -> Option<TenantMark> {
+        self.notes().mark(Sign::Paused)
+    }
+
+    /// Beside a writer, those of a run that is under way are among them.
+    fn open_intents(&self) -> Vec<OpenIntent> {
+        self.with_tail(Tail::open_intents)
+    }
+
+    fn is_approval_waiting(&self) -> Result<bool, StoreError> {
+        let (found, known, now) = self.filed()?;
+        Ok(decisions::is_approval_waiting(&found, &known, now))
+    }
+
+    fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
+        let (found, known, now) = self.filed()?;
+        Ok(decisions::about(found, plan, &known, now))
+    }
+
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
+        self.with_tail(|tail| tail.quiet_at(settings))
+    }
+
+    /// Every reason why there is no index is the same to the caller: everything is compared.
+    fn load_index(&self, settings_hash: u64) -> Option<SyncIndex> {
+        let mark = self.with_tail(Tail::mark)?;
+        let bytes = self.notes().read(INDEX).ok()??;
+        index::read(bytes.as_slice(), settings_hash, mark).ok().flatten()
+    }
+
+    /// Every reason why there are none is the same to the caller: what they would say is in doubt.
+    fn sightings(&self) -> Option<Sightings> {
+        let bytes = self.notes().read(SIGHTINGS).ok()??;
+        Sightings::read(bytes.as_slice()).ok().flatten()
+    }
 }

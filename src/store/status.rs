@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT;
+use super::backend::STATUS;
 use super::baseline::LinkCounts;
 use super::error::StoreError;
 use super::handle::TenantStore;
@@ -39,8 +40,6 @@ pub struct Status {
     pub open_intents: u64,
 }
 
-const FILE: &str = "status.json";
-
 impl TenantStore {
     /// The status of the tenant; `None` if no run has ended yet, or it is from another version.
     ///
@@ -53,7 +52,7 @@ impl TenantStore {
 
 impl Notes {
     pub(super) fn status(&self) -> Result<Option<Status>, StoreError> {
-        let status = self.read(FILE)?;
+        let status = self.read(STATUS)?;
         // It is a report, not the truth: one that can't be read is as good as none.
         let status = status.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(status.filter(|status: &Status| status.format <= FORMAT))
@@ -62,10 +61,10 @@ impl Notes {
 
 impl Leased {
     pub(super) fn put_status(&self, status: &Status) -> Result<(), StoreError> {
-        self.put_pretty(FILE, status)
+        self.put_pretty(STATUS, status)
     }
 
     pub(super) fn forget_status(&self) -> Result<(), StoreError> {
-        self.put_file(FILE, None)
+        self.put_file(STATUS, None)
     }
 }

@@ -1,4 +1,6 @@
-//! What every state must do, whatever it lies in. Run over memory and over the disk.
+//! What every state must do, whatever it lies in. Run over memory and over the disk. [`backend`] has what every backend must do.
+
+mod backend;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -6,7 +8,7 @@ use std::ops::ControlFlow;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::backend::{Area, Backend, Before};
+pub(super) use self::backend::{check_backend, check_lives};
 use super::*;
 use crate::model::{
     AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SnapshotCounts,
@@ -377,100 +379,6 @@ async fn many(state: &dyn State) {
         })
         .unwrap();
     assert_eq!(few, 700);
-}
-
-/// Runs every check of leases and documents on fresh backends.
-pub(super) fn check_backend(fresh: &dyn Fn() -> Box<dyn Backend>) {
-    leases(&*fresh());
-    documents(&*fresh());
-    swaps(&*fresh());
-    together(&*fresh());
-    lines(&*fresh());
-}
-
-fn acme() -> Area {
-    Area::Tenant(crate::model::TenantName::parse("acme").unwrap())
-}
-
-fn leases(backend: &dyn Backend) {
-    let first = backend.lease(&acme(), "first").unwrap();
-    first.still_held().unwrap();
-    assert!(backend.holder(&acme()).unwrap().starts_with("first"));
-    let Err(StoreError::Busy { holder, .. }) = backend.lease(&acme(), "second") else { panic!("i5: two have it") };
-    assert!(holder.starts_with("first"), "{holder}");
-    let Area::Tenant(tenant) = acme() else { panic!("a tenant") };
-    for area in [Area::Imports(tenant), Area::Daemon] {
-        assert_eq!(backend.holder(&area), None);
-        let other = backend.lease(&area, "other").unwrap();
-        assert_ne!(other.epoch, first.epoch, "{area:?} is another lease");
-    }
-    drop(first);
-    assert_eq!(backend.holder(&acme()), None);
-    backend.lease(&acme(), "second").unwrap().still_held().unwrap();
-}
-
-fn documents(backend: &dyn Backend) {
-    let (documents, area) = (backend.documents(), acme());
-    let read = |name: &str| documents.read(&area, name, 100).unwrap();
-    assert_eq!((read("a"), documents.names(&area, "in").unwrap()), (None, vec![]));
-    let lease = backend.lease(&area, "test").unwrap();
-    documents.put(&lease, "a", None).unwrap();
-    documents.put(&lease, "a", Some(b"one")).unwrap();
-    documents.put(&lease, "a", Some(b"two")).unwrap();
-    assert_eq!(read("a").as_deref(), Some(&b"two"[..]));
-    assert!(documents.read(&area, "a", 2).is_err(), "longer than was asked for");
-    assert_eq!(documents.read(&Area::Daemon, "a", 100).unwrap(), None, "areas are apart");
-    for name in ["in/b.json", "in/a.json"] {
-        documents.swap(&area, name, Before::Anything, Some(name.as_bytes())).unwrap();
-    }
-    assert_eq!(documents.names(&area, "in").unwrap(), ["a.json", "b.json"]);
-    let signed = documents.signed(&area, "in", 100).unwrap();
-    let texts: Vec<_> =
-        signed.iter().map(|one| (one.name.as_str(), one.found.as_ref().unwrap().0.as_slice())).collect();
-    assert_eq!(texts, [("in/a.json", &b"in/a.json"[..]), ("in/b.json", b"in/b.json")]);
-    assert!(documents.signed(&area, "in", 3).unwrap().iter().all(|one| one.found.is_err()));
-    documents.put(&lease, "a", None).unwrap();
-    assert_eq!(read("a"), None);
-}
-
-fn swaps(backend: &dyn Backend) {
-    let swap = |before, after: Option<&[u8]>| backend.documents().swap(&acme(), "a", before, after).unwrap();
-    let read = || backend.documents().read(&acme(), "a", 100).unwrap();
-    assert!(!swap(Before::Is(Some(b"x")), Some(b"y")) && !swap(Before::Is(Some(b"x")), None), "there is none");
-    assert!(swap(Before::Is(None), None) && swap(Before::Anything, None) && read().is_none());
-    assert!(swap(Before::Is(None), Some(b"one")));
-    assert!(!swap(Before::Is(None), Some(b"two")) && !swap(Before::Is(Some(b"on")), Some(b"two")));
-    assert_eq!(read().as_deref(), Some(&b"one"[..]));
-    assert!(swap(Before::Is(Some(b"one")), Some(b"two")) && swap(Before::Anything, Some(b"three")));
-    assert!(!swap(Before::Is(Some(b"two")), None) && swap(Before::Is(Some(b"three")), None) && read().is_none());
-}
-
-/// Each of several writers adds to the same number again and again: none of their additions is lost.
-fn together(backend: &dyn Backend) {
-    let add = || loop {
-        let before = backend.documents().read(&acme(), "sum", 100).unwrap();
-        let sum: u64 = before.as_deref().map_or(0, |text| std::str::from_utf8(text).unwrap().parse().unwrap());
-        let after = (sum + 1).to_string();
-        if backend.documents().swap(&acme(), "sum", Before::Is(before.as_deref()), Some(after.as_bytes())).unwrap() {
-            return;
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| (0..10).for_each(|_| add()));
-        }
-    });
-    assert_eq!(backend.documents().read(&acme(), "sum", 100).unwrap().as_deref(), Some(&b"40"[..]));
-}
-
-fn lines(backend: &dyn Backend) {
-    let lease = backend.lease(&acme(), "test").unwrap();
-    let read = || backend.documents().read(&acme(), "log", 100).unwrap().unwrap();
-    backend.documents().lines(&lease, "log", 0).unwrap().append(b"one\nhalf").unwrap();
-    let mut log = backend.documents().lines(&lease, "log", 4).unwrap();
-    assert_eq!(read(), b"one\n", "what is not whole is cut off");
-    log.append(b"two\n").unwrap();
-    assert_eq!(read(), b"one\ntwo\n");
 }
 
 #[tokio::test]

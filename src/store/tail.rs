@@ -17,7 +17,7 @@ const FAILURES_KEPT: usize = 1000;
 const DECISIONS_KEPT: usize = 64;
 
 /// The fold of the whole journal into a few numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tail {
     /// The last record; 0 before the first.
     pub(super) seq: u64,
@@ -59,36 +59,10 @@ pub(super) struct Tail {
     pub(super) taken_back: bool,
     /// When it was last found unknown who had lost access lately.
     pub(super) losses_unknown_at: Option<Timestamp>,
-    /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
-    failed: Option<BTreeMap<ObjectRef, FailureNote>>,
-}
-
-impl Default for Tail {
-    fn default() -> Self {
-        Self {
-            seq: 0,
-            hash: String::new(),
-            adopt_only: None,
-            mutated: (0, String::new()),
-            open: BTreeMap::new(),
-            counts: None,
-            reading_s: None,
-            signs: None,
-            dangling: None,
-            settings: None,
-            guard: None,
-            decided: Vec::new(),
-            at: Timestamp::UNIX_EPOCH,
-            addresses: None,
-            approved: None,
-            quiet_at: None,
-            groups_off: false,
-            losses_unknown_at: None,
-            clock: None,
-            taken_back: false,
-            failed: Some(BTreeMap::new()),
-        }
-    }
+    /// Objects set aside, so that a quiet cycle knows them without the cache.
+    failed: BTreeMap<ObjectRef, FailureNote>,
+    /// Whether there were too many of them to be kept: then only the rows know.
+    failed_overflowed: bool,
 }
 
 impl Tail {
@@ -170,16 +144,18 @@ impl Tail {
                 _ => {}
             }
         }
-        let Some(failed) = &mut self.failed else { return };
+        if self.failed_overflowed {
+            return;
+        }
         for effect in effects {
             match effect {
-                Effect::Failed { object, note } => failed.insert(object.clone(), note.clone()),
-                Effect::Settled { object } => failed.remove(object),
+                Effect::Failed { object, note } => self.failed.insert(object.clone(), note.clone()),
+                Effect::Settled { object } => self.failed.remove(object),
                 _ => None,
             };
         }
-        if failed.len() > FAILURES_KEPT {
-            self.failed = None;
+        if self.failed.len() > FAILURES_KEPT {
+            (self.failed, self.failed_overflowed) = (BTreeMap::new(), true);
         }
     }
 
@@ -200,7 +176,8 @@ impl Tail {
         self.losses_unknown_at = before.losses_unknown_at;
         self.taken_back = before.taken_back;
         self.clock.clone_from(&before.clock);
-        self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
+        self.failed = before.failed.iter().flatten().cloned().collect();
+        self.failed_overflowed = before.failed.is_none();
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
     }
@@ -234,7 +211,7 @@ impl Tail {
     /// Objects set aside, people first; `None` if the rows have to be asked.
     pub(super) fn failures(&self) -> Option<Vec<(ObjectRef, FailureNote)>> {
         let copy = |(object, note): (&ObjectRef, &FailureNote)| (object.clone(), note.clone());
-        self.failed.as_ref().map(|failed| failed.iter().map(copy).collect())
+        (!self.failed_overflowed).then(|| self.failed.iter().map(copy).collect())
     }
 
     /// The last record that says anything about the app; 0 if none does.
@@ -252,7 +229,7 @@ impl Tail {
 
     /// The directory's content, and how much it was, for which there is nothing to do as long as the tenant file says the same.
     pub(super) fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
-        let settled = self.mark().is_some() && self.failed.as_ref().is_some_and(BTreeMap::is_empty);
+        let settled = self.mark().is_some() && !self.failed_overflowed && self.failed.is_empty();
         let same = settled && self.settings == Some(settings);
         self.quiet_at.clone().filter(|_| same).zip(self.counts)
     }

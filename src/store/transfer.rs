@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::audit::readable_files;
+use super::backend::Lease;
 use super::baseline::{AccessLoss, Activated, Baseline as _};
 use super::error::StoreError;
 use super::handle::TenantStore;
@@ -22,8 +22,7 @@ use super::journal::{Copy, Look, ReadError, Reader, look};
 use super::mark::Sign;
 use super::record::{Effect, JournalEvent, RunSummary};
 use super::state::ReadStore;
-use super::swap;
-use super::{FORMAT, chunks, disk};
+use super::{FORMAT, chunks, disk, hex};
 use crate::model::{Reason, RunId, TenantName};
 
 /// Counts up when the file's own lines change.
@@ -105,8 +104,8 @@ impl TenantStore {
     /// # Errors
     /// When there is no state, it is damaged or newer, or can't be written.
     pub fn export(&self, at: Timestamp, out: &mut dyn Write) -> Result<StateFileContents, StoreError> {
-        let (tenant, (journal, files)) = (&self.name, readable_files(&self.folder())?);
-        if files.is_empty() {
+        let (tenant, (log, segments)) = (&self.name, self.readable_log()?);
+        if segments.is_empty() {
             return Err(self.is_empty());
         }
         let mut out = Summing { out, sum: Sha256::new() };
@@ -121,7 +120,7 @@ impl TenantStore {
             out.line(&StateFileLine::Note { name: name.to_owned(), text })?;
         }
         let (mut records, mut head) = (0, String::new());
-        let mut reader = Reader::from_first(files.clone());
+        let mut reader = Reader::from_first(log, segments);
         while let Some(entry) = reader.next() {
             match entry {
                 Ok(entry) => {
@@ -136,12 +135,9 @@ impl TenantStore {
                     out.line(&StateFileLine::Record(raw))?;
                 }
                 Err(ReadError::Disk(error)) => return Err(error),
-                Err(ReadError::Broken(broken)) => match broken.is_torn_end(&files) {
-                    // What comes after was never acknowledged, or is being written.
-                    Ok(true) => break,
-                    Ok(false) => return Err(StoreError::Damaged(broken.describe())),
-                    Err(source) => return Err(StoreError::io("read", &journal, source)),
-                },
+                // What comes after was never acknowledged, or is being written.
+                Err(ReadError::Broken(broken)) if broken.torn.is_some() => break,
+                Err(ReadError::Broken(broken)) => return Err(StoreError::Damaged(broken.describe())),
             }
         }
         let sum = Sum { records, head, sha256: out.hex() };
@@ -178,24 +174,19 @@ impl TenantStore {
     /// When the file is not whole, is newer or is another tenant's, there is state already, or another process has it. Nothing was
     /// changed.
     pub fn import(&self, file: &mut dyn BufRead, replace: bool, now: Timestamp) -> Result<Imported, StoreError> {
-        let folder = self.folder();
-        let leased = self.notes.lease("rosterd state import")?;
-        let had = !swap::is_empty(&folder);
+        let (leased, archive) = (self.notes.lease("rosterd state import")?, self.notes.backend.archive());
+        let had = self.has_state()?;
         if had && !replace {
-            return Err(StoreError::Occupied(folder));
+            return Err(StoreError::Occupied(self.notes.place("").into()));
         }
         let replaced = replaced(self).filter(|_| had);
-        let imported = make_ready(self, file, replaced.as_ref(), now);
-        let (contents, notes) = imported.inspect_err(|_| swap::clear_room(&folder))?;
+        let imported = make_ready(self, &leased.lease, file, replaced.as_ref(), now);
+        let (contents, notes) = imported.inspect_err(|_| archive.discard(&leased.lease))?;
         // First what keeps things from being sent.
         for (name, text) in notes {
             leased.put_file(&name, Some(text.as_bytes()))?;
         }
-        let aside = swap::swap_in(&folder, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")))?;
-        if !had {
-            // Nothing was there to be kept.
-            let _empty = std::fs::remove_dir(&aside);
-        }
+        let aside = archive.replace(&leased.lease, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")))?;
         Ok(Imported { contents, aside: had.then_some(aside) })
     }
 }
@@ -220,14 +211,15 @@ type StateNotes = Vec<(String, String)>;
 /// Writes the journal of a state file beside the one in use, and proves it as an opening would.
 fn make_ready(
     state: &TenantStore,
+    lease: &Lease,
     file: &mut dyn BufRead,
     replaced: Option<&ReadStore>,
     now: Timestamp,
 ) -> Result<(StateFileContents, StateNotes), StoreError> {
     let tenant = &state.name;
-    let journal = swap::make_room(&state.folder())?;
+    let draft = state.notes.backend.archive().draft(lease)?;
     let is_paused = state.mark(Sign::Paused).is_some();
-    let mut copy = Copy::begin(&journal)?;
+    let mut copy = Copy::begin(draft, lease);
     let mut notes = StateNotes::new();
     let contents = read_export(file, Some(tenant), &mut |part| {
         match part {
@@ -252,8 +244,7 @@ fn make_ready(
     }
     let why = format!("the state was imported; it was exported at {exported}");
     copy.append(now, JournalEvent::Doubted { why, losses_unknown })?;
-    copy.finish()?;
-    match look(&journal, tenant.as_str())? {
+    match look(&copy.finish()?, tenant.as_str())? {
         Look::Whole { cut: None, .. } => Ok((contents, notes)),
         Look::Damaged(why) => Err(bad(why)),
         _ => Err(bad("its records are no journal".to_owned())),
@@ -402,13 +393,4 @@ impl Summing<'_> {
     fn hex(&self) -> String {
         hex(&self.sum.clone().finalize())
     }
-}
-
-/// A digest in hexadecimal.
-pub(super) fn hex(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }

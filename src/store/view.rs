@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::baseline::{AccessLoss, Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
+use super::baseline::{AccessLoss, Activated, Baseline, GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
+use super::effect::AppTakes;
 use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;

@@ -474,7 +474,7 @@ impl Life {
 
     fn try_open(&self) -> Result<(Store, Vec<Notice>), crate::store::StoreError> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Store::open_simulated(&self.disk, self.kinds.segment, &self.state(), clock)
+        Store::open_simulated(&self.disk, self.kinds.segment, self.home.path(), &self.name, clock)
     }
 
     fn open(&mut self, expected: &[Notice]) -> Result<(), String> {

@@ -188,9 +188,9 @@ fn sec5_a_file_that_others_could_have_written_decides_nothing() {
     mode(&path, 0o622);
     refused("can be written by others (mode 0622)");
     mode(&path, 0o600);
-    mode(&dir.path().join(PLACE), 0o777);
+    mode(&dir.path().join(DECISIONS), 0o777);
     refused("its folder can be written by others");
-    mode(&dir.path().join(PLACE), 0o700);
+    mode(&dir.path().join(DECISIONS), 0o700);
     assert_eq!(plans(&dir, during()), ["abc"]);
     let elsewhere = dir.path().join("elsewhere");
     std::fs::rename(&path, &elsewhere).unwrap();
@@ -200,9 +200,9 @@ fn sec5_a_file_that_others_could_have_written_decides_nothing() {
     std::fs::create_dir(&path).unwrap();
     refused("it is no regular file");
     std::fs::remove_dir(&path).unwrap();
-    std::fs::rename(dir.path().join(PLACE), dir.path().join("real")).unwrap();
+    std::fs::rename(dir.path().join(DECISIONS), dir.path().join("real")).unwrap();
     std::fs::rename(&elsewhere, dir.path().join("real/abc.json")).unwrap();
-    std::os::unix::fs::symlink(dir.path().join("real"), dir.path().join(PLACE)).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("real"), dir.path().join(DECISIONS)).unwrap();
     refused("its folder is a link");
 }
 

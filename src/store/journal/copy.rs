@@ -1,18 +1,18 @@
-//! A journal written anew from records that exist. In: their texts, in order. Out: files as the first writer would have made them.
+//! A journal written anew from records that exist. In: their texts, in order. Out: a log as the first writer would have made it.
 //!
-//! Nothing is believed: every record has to follow the one before it. The files lie in a folder of their own until somebody swaps
-//! them in.
+//! Nothing is believed: every record has to follow the one before it. The log is a draft until somebody puts it in its place.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{MAX_LINE, line, segment};
-use crate::store::disk;
+use super::{MAX_LINE, line};
+use crate::store::backend::{Lease, Log, LogEnd};
 use crate::store::error::StoreError;
 use crate::store::record::{JournalEvent, Record};
+
+/// Lines that are appended together, in bytes.
+const TOGETHER: usize = 1 << 16;
 
 /// Reads a record that has to be number `seq` and follow the record with hash `prev`. Gives its own hash with it.
 ///
@@ -37,19 +37,23 @@ pub(in crate::store) fn prove(json: &[u8], seq: u64, prev: &str) -> Result<(Reco
     Ok((record, hash))
 }
 
-/// A journal that grows in a folder of its own.
-pub(in crate::store) struct Copy {
-    folder: PathBuf,
-    file: Option<(PathBuf, BufWriter<File>)>,
+/// A journal that grows in a log of its own.
+pub(in crate::store) struct Copy<'a> {
+    log: Arc<dyn Log>,
+    lease: &'a Lease,
+    end: Option<Box<dyn LogEnd>>,
+    /// Lines that are not appended yet.
+    waiting: Vec<u8>,
+    /// The number of the first of them.
+    first: u64,
     seq: u64,
     hash: String,
 }
 
-impl Copy {
-    /// Begins in a folder that is made for it.
-    pub(in crate::store) fn begin(folder: &Path) -> Result<Self, StoreError> {
-        disk::private_folder(folder).map_err(|source| StoreError::io("make", folder, source))?;
-        Ok(Self { folder: folder.to_owned(), file: None, seq: 0, hash: String::new() })
+impl<'a> Copy<'a> {
+    /// Begins in a log that is empty.
+    pub(in crate::store) fn begin(log: Arc<dyn Log>, lease: &'a Lease) -> Self {
+        Self { log, lease, end: None, waiting: Vec::new(), first: 1, seq: 0, hash: String::new() }
     }
 
     /// The last record's number, and its hash.
@@ -76,35 +80,36 @@ impl Copy {
     }
 
     fn put(&mut self, record: &Record, json: &[u8], hash: String) -> Result<(), StoreError> {
-        // Each file but the first begins with what came before it.
-        if self.seq == 0 || matches!(record.event, JournalEvent::Continued(_)) {
-            self.next_file(record.seq)?;
+        // Each segment but the first begins with what came before it.
+        let begins = self.seq == 0 || matches!(record.event, JournalEvent::Continued(_));
+        if begins || self.waiting.len() >= TOGETHER {
+            self.append_waiting()?;
+            self.first = record.seq;
         }
-        let Some((path, out)) = &mut self.file else { return Err(StoreError::Refused("no file is open".to_owned())) };
-        let written = write!(out, "{:08x} ", crc32fast::hash(json)).and_then(|()| out.write_all(json));
-        written.and_then(|()| out.write_all(b"\n")).map_err(|source| StoreError::io("write", path, source))?;
+        line::put(json, &mut self.waiting);
         (self.seq, self.hash) = (record.seq, hash);
+        if begins {
+            let line = std::mem::take(&mut self.waiting);
+            match &mut self.end {
+                Some(end) => end.next_segment(record.seq, &line)?,
+                None => self.end = Some(self.log.begin(self.lease, &line)?),
+            }
+            self.first = record.seq + 1;
+        }
         Ok(())
     }
 
-    fn next_file(&mut self, first: u64) -> Result<(), StoreError> {
-        self.close()?;
-        let path = segment::path(&self.folder, first);
-        let file = disk::private().write(true).create_new(true).open(&path);
-        let file = file.map_err(|source| StoreError::io("create", &path, source))?;
-        self.file = Some((path, BufWriter::new(file)));
-        Ok(())
+    fn append_waiting(&mut self) -> Result<(), StoreError> {
+        match &mut self.end {
+            Some(end) if !self.waiting.is_empty() => end.append(self.first, &std::mem::take(&mut self.waiting)),
+            _ => Ok(()),
+        }
     }
 
-    fn close(&mut self) -> Result<(), StoreError> {
-        let Some((path, out)) = self.file.take() else { return Ok(()) };
-        let synced = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-        synced.map_err(|source| StoreError::io("sync", &path, source))
-    }
-
-    /// Returns when everything is on the disk.
-    pub(in crate::store) fn finish(mut self) -> Result<(), StoreError> {
-        self.close()?;
-        disk::sync_folder(&self.folder).map_err(|source| StoreError::io("sync", &self.folder, source))
+    /// Returns the log when everything is on the disk.
+    pub(in crate::store) fn finish(mut self) -> Result<Arc<dyn Log>, StoreError> {
+        self.append_waiting()?;
+        self.end.as_mut().map_or(Ok(()), |end| end.sync())?;
+        Ok(self.log)
     }
 }

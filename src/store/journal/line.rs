@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::store::hex;
 use crate::store::record::Record;
 
 /// Appends a record's line to `out` and returns the record's hash.
@@ -16,6 +17,13 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) -> Result<String, serde
     let hash = hash(json);
     out.push(b'\n');
     Ok(hash)
+}
+
+/// Appends the line of a record's JSON text to `out`.
+pub(super) fn put(json: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{:08x} ", crc32fast::hash(json)).as_bytes());
+    out.extend_from_slice(json);
+    out.push(b'\n');
 }
 
 /// The JSON text of a line (without its line feed), if the line is what was written.
@@ -37,9 +45,7 @@ pub(in crate::store) fn good_lines(piece: &[u8]) -> impl Iterator<Item = &[u8]> 
 
 /// The hash of a record's JSON text, in hexadecimal.
 pub(in crate::store) fn hash(json: &[u8]) -> String {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| HEX.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit));
-    Sha256::digest(json).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    hex(&Sha256::digest(json))
 }
 
 #[cfg(test)]

@@ -1,36 +1,30 @@
 //! Looking at a journal before it is used: the last file is read whole, the ones before only where they join.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead as _, Read as _};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::read::{Entry, ReadError, Reader};
-use super::segment::{Segment, last_line, segments};
 use super::{MAX_LINE, line};
-use crate::files;
 use crate::store::FORMAT;
+use crate::store::backend::{Log, LogSegment};
 use crate::store::error::StoreError;
 use crate::store::ledger::OpenIntent;
 use crate::store::record::{JournalEvent, Record};
 use crate::store::tail::Tail;
 
-/// An unfinished end that is to be cut off before anything is appended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) struct Cut {
-    /// The last file.
-    pub(in crate::store) path: PathBuf,
-    /// Its good length.
-    pub(in crate::store) len: u64,
-}
+/// How much of a segment's end is read for its last line: most are short.
+const ENDS: [u64; 3] = [1 << 16, 1 << 20, MAX_LINE + 1];
 
 /// What was found.
 #[derive(Debug)]
 pub(in crate::store) enum Look {
     /// There is no journal.
     Nothing,
-    /// A journal that can be gone on with, in this file, after cutting off an unfinished end.
-    Whole { tail: Box<Tail>, last: Segment, cut: Option<Cut> },
+    /// A journal that can be gone on with, in this segment, of which so many bytes are whole if there is an unfinished end to cut
+    /// off.
+    Whole { tail: Box<Tail>, last: LogSegment, cut: Option<u64> },
     /// A newer rosterd wrote it.
     Newer(u32),
     /// It can't be believed.
@@ -38,31 +32,27 @@ pub(in crate::store) enum Look {
 }
 
 /// Looks at the journal of a tenant. Reads only.
-pub(in crate::store) fn look(folder: &Path, tenant: &str) -> Result<Look, StoreError> {
-    let failed = |source| StoreError::io("read", folder, source);
-    let files = segments(folder).map_err(failed)?;
-    let Some(last) = files.last().cloned() else { return Ok(Look::Nothing) };
-    if let Some(found) = format_of(&last.path).map_err(failed)?.filter(|found| *found > FORMAT) {
+pub(in crate::store) fn look(log: &Arc<dyn Log>, tenant: &str) -> Result<Look, StoreError> {
+    let segments = log.segments()?;
+    let Some(last) = segments.last().cloned() else { return Ok(Look::Nothing) };
+    if let Some(found) = newer_format(&**log, &last)? {
         return Ok(Look::Newer(found));
     }
-    let before = match files.len().checked_sub(2).and_then(|at| files.get(at)) {
+    let before = match segments.len().checked_sub(2).and_then(|at| segments.get(at)) {
         None if last.first == 1 => String::new(),
         None => return Ok(Look::Damaged(format!("the files before record {} are missing", last.first))),
-        Some(before) => match joint(before).map_err(failed)? {
+        Some(before) => match joint(&**log, before)? {
             Some((seq, hash)) if seq + 1 == last.first => hash,
             _ => {
-                return Ok(Look::Damaged(format!(
-                    "{} does not end before record {}",
-                    before.path.display(),
-                    last.first
-                )));
+                let (before, first) = (before.place.display(), last.first);
+                return Ok(Look::Damaged(format!("{before} does not end before record {first}")));
             }
         },
     };
     let mut tail = Tail::default();
     let mut end = None;
     let mut found_tenant = None;
-    for entry in Reader::new(vec![last.clone()]).following(before) {
+    for entry in Reader::new(Arc::clone(log), vec![last.clone()]).following(before) {
         match entry {
             Ok(entry) => {
                 found_tenant = found_tenant.or_else(|| tenant_of(&entry.record));
@@ -74,17 +64,15 @@ pub(in crate::store) fn look(folder: &Path, tenant: &str) -> Result<Look, StoreE
     }
     let cut = match end {
         None => None,
-        Some(broken) if broken.is_torn_end(&files).map_err(failed)? => {
-            Some(Cut { path: broken.path, len: broken.offset })
-        }
+        Some(broken) if broken.torn.is_some() => Some(broken.offset),
         Some(broken) => return Ok(Look::Damaged(broken.describe())),
     };
     match found_tenant {
         Some(found) if found == tenant => {}
         Some(found) => return Ok(Look::Damaged(format!("it is the journal of tenant {found}"))),
-        None => return Ok(Look::Damaged(format!("{} does not begin as a journal does", last.path.display()))),
+        None => return Ok(Look::Damaged(format!("{} does not begin as a journal does", last.place.display()))),
     }
-    if let Some(why) = fetch_open(&files, &mut tail)? {
+    if let Some(why) = fetch_open(log, &segments, &mut tail)? {
         return Ok(Look::Damaged(why));
     }
     Ok(Look::Whole { tail: Box::new(tail), last, cut })
@@ -99,29 +87,48 @@ fn tenant_of(record: &Record) -> Option<String> {
     }
 }
 
-/// The format that a file's first line names, read without knowing the format.
-pub(in crate::store) fn format_of(path: &Path) -> io::Result<Option<u32>> {
+/// The format that the first line of a segment names, read without knowing the format, if this program does not know it.
+pub(in crate::store) fn newer_format(log: &dyn Log, segment: &LogSegment) -> Result<Option<u32>, StoreError> {
     let mut text = Vec::new();
-    BufReader::new(files::open_regular(path)?).take(MAX_LINE).read_until(b'\n', &mut text)?;
+    let read = log.open(segment)?.take(MAX_LINE).read_until(b'\n', &mut text);
+    read.map_err(|source| StoreError::io("read", &segment.place, source))?;
     let json = text.strip_suffix(b"\n").and_then(line::check);
     let head: Option<Value> = json.and_then(|json| serde_json::from_slice(json).ok());
     let event = head.as_ref().and_then(|head| head.get("event"));
     let opening = event.and_then(|event| event.get("opened").or_else(|| event.get("continued")));
     let format = opening.and_then(|opening| opening.get("format")).and_then(Value::as_u64);
-    Ok(format.map(|format| u32::try_from(format).unwrap_or(u32::MAX)))
+    let format = format.map(|format| u32::try_from(format).unwrap_or(u32::MAX));
+    Ok(format.filter(|found| *found > FORMAT))
 }
 
-/// Number and hash of a file's last record.
-fn joint(file: &Segment) -> io::Result<Option<(u64, String)>> {
-    let Some(text) = last_line(&file.path)? else { return Ok(None) };
+/// Number and hash of a segment's last record.
+fn joint(log: &dyn Log, segment: &LogSegment) -> Result<Option<(u64, String)>, StoreError> {
+    let Some(text) = last_line(log, segment)? else { return Ok(None) };
     let Some(json) = line::check(&text) else { return Ok(None) };
     Ok(serde_json::from_slice::<Record>(json).ok().map(|record| (record.seq, line::hash_of(&record, json))))
 }
 
+/// The last whole line of a segment, without its line feed; `None` if the segment does not end in one.
+fn last_line(log: &dyn Log, segment: &LogSegment) -> Result<Option<Vec<u8>>, StoreError> {
+    for most in ENDS {
+        let mut end = log.end(segment, most)?;
+        let is_all = (end.len() as u64) < most;
+        if end.pop() != Some(b'\n') {
+            return Ok(None);
+        }
+        match end.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => return Ok(Some(end.split_off(at + 1))),
+            None if is_all => return Ok((!end.is_empty()).then_some(end)),
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
 /// Fetches what earlier files say of intents that are still open. Says what is wrong if they don't.
-fn fetch_open(files: &[Segment], tail: &mut Tail) -> Result<Option<String>, StoreError> {
+fn fetch_open(log: &Arc<dyn Log>, segments: &[LogSegment], tail: &mut Tail) -> Result<Option<String>, StoreError> {
     for (seq, open) in tail.open.iter_mut().filter(|(_, open)| open.is_none()) {
-        let mut entries = Reader::around(files.to_vec(), *seq);
+        let mut entries = Reader::around(Arc::clone(log), segments.to_vec(), *seq);
         let found = entries.find(|entry| entry.as_ref().map_or(true, |entry| entry.record.seq >= *seq));
         match found.transpose() {
             Ok(Some(Entry { record: Record { at, event: JournalEvent::Intent(intent), .. }, .. })) => {

@@ -1,11 +1,11 @@
 //! Reading records in order. Every record is proven: its checksum, its number, and the hash of the one before it.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{MAX_LINE, Segment, line};
-use crate::files;
+use super::{MAX_LINE, line};
+use crate::store::backend::{Log, LogSegment};
 use crate::store::error::StoreError;
 use crate::store::record::Record;
 
@@ -21,14 +21,16 @@ pub(in crate::store) struct Entry {
 pub(in crate::store) struct Broken {
     /// The record that should stand there.
     pub(in crate::store) seq: u64,
-    /// The file.
-    pub(in crate::store) path: PathBuf,
+    /// The segment.
+    pub(in crate::store) place: PathBuf,
     /// Where the line begins, in bytes.
     pub(in crate::store) offset: u64,
     /// What is wrong.
     pub(in crate::store) why: String,
-    /// The file ends in the middle of the line: it is being written, or a crash interrupted that.
-    unfinished: bool,
+    /// How many bytes there are from here on, if they are what a crash leaves at the end of the last segment, of writes that
+    /// nobody was told of: an unfinished line, which may also be one that is being written, or blocks that never reached the disk
+    /// and read as zeros. A finished line that is wrong is damage.
+    pub(in crate::store) torn: Option<u64>,
 }
 
 /// Why reading ended early.
@@ -43,31 +45,14 @@ pub(in crate::store) enum ReadError {
 impl Broken {
     /// In words, for messages.
     pub(in crate::store) fn describe(&self) -> String {
-        format!("record {} at byte {} of {}: {}", self.seq, self.offset, self.path.display(), self.why)
-    }
-
-    /// Whether this is what a crash leaves at the end of the last file, of writes that nobody was told of: an unfinished
-    /// line, or blocks that never reached the disk and read as zeros. A finished line that is wrong is damage.
-    pub(in crate::store) fn is_torn_end(&self, files: &[Segment]) -> io::Result<bool> {
-        if files.last().is_none_or(|last| last.path != self.path) || self.offset == 0 {
-            // A file gets its name when its first record is on the disk: what is wrong there is no crash.
-            return Ok(false);
-        }
-        if self.unfinished {
-            return Ok(true);
-        }
-        let mut file = files::open_regular(&self.path)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut rest = Vec::new();
-        file.read_to_end(&mut rest)?;
-        let good_line = rest.split(|byte| *byte == b'\n').any(|line| line::check(line).is_some());
-        Ok(rest.contains(&0) && !good_line)
+        format!("record {} at byte {} of {}: {}", self.seq, self.offset, self.place.display(), self.why)
     }
 }
 
-/// Reads records in order, file after file. Ends after the last line or the first [`ReadError`].
+/// Reads records in order, segment after segment. Ends after the last line or the first [`ReadError`].
 pub(in crate::store) struct Reader {
-    files: std::vec::IntoIter<Segment>,
+    log: Arc<dyn Log>,
+    segments: std::vec::IntoIter<LogSegment>,
     current: Option<OpenSegment>,
     /// The next record's number.
     next: u64,
@@ -77,29 +62,29 @@ pub(in crate::store) struct Reader {
 }
 
 struct OpenSegment {
-    path: PathBuf,
-    input: BufReader<File>,
+    place: PathBuf,
+    input: Box<dyn BufRead + Send>,
     offset: u64,
 }
 
 impl Reader {
-    /// Reads these files from the first record of the first one on.
-    pub(in crate::store) fn new(files: Vec<Segment>) -> Self {
-        let next = files.first().map_or(1, |file| file.first);
+    /// Reads these segments from the first record of the first one on.
+    pub(super) fn new(log: Arc<dyn Log>, segments: Vec<LogSegment>) -> Self {
+        let next = segments.first().map_or(1, |segment| segment.first);
         let prev = (next == 1).then(String::new);
-        Self { files: files.into_iter(), current: None, next, prev, line: Vec::new() }
+        Self { log, segments: segments.into_iter(), current: None, next, prev, line: Vec::new() }
     }
 
-    /// Reads everything; files that do not begin with record 1 are broken.
-    pub(in crate::store) fn from_first(files: Vec<Segment>) -> Self {
-        Self { next: 1, prev: Some(String::new()), ..Self::new(files) }
+    /// Reads everything; segments that do not begin with record 1 are broken.
+    pub(in crate::store) fn from_first(log: Arc<dyn Log>, segments: Vec<LogSegment>) -> Self {
+        Self { next: 1, prev: Some(String::new()), ..Self::new(log, segments) }
     }
 
-    /// Reads from the beginning of the file that holds record `seq` (or would); earlier records of that file come along.
-    pub(in crate::store) fn around(mut files: Vec<Segment>, seq: u64) -> Self {
-        let at = files.partition_point(|file| file.first <= seq).saturating_sub(1);
-        let reader = Self::new(files.split_off(at));
-        // A first file that begins later than asked for shows as broken, not as a journal that begins there.
+    /// Reads from the beginning of the segment that holds record `seq` (or would); earlier records of that segment come along.
+    pub(in crate::store) fn around(log: Arc<dyn Log>, mut segments: Vec<LogSegment>, seq: u64) -> Self {
+        let at = segments.partition_point(|segment| segment.first <= seq).saturating_sub(1);
+        let reader = Self::new(log, segments.split_off(at));
+        // A first segment that begins later than asked for shows as broken, not as a journal that begins there.
         Self { next: reader.next.min(seq), ..reader }
     }
 
@@ -116,44 +101,71 @@ impl Reader {
 
     /// Where the record that was read last stands.
     pub(in crate::store) fn place(&self) -> (PathBuf, u64) {
-        let place = |open: &OpenSegment| (open.path.clone(), open.offset.saturating_sub(self.line.len() as u64));
+        let place = |open: &OpenSegment| (open.place.clone(), open.offset.saturating_sub(self.line.len() as u64));
         self.current.as_ref().map(place).unwrap_or_default()
     }
 
     fn broken(&self, why: impl Into<String>) -> Broken {
-        let (path, offset) =
-            self.current.as_ref().map_or_else(Default::default, |open| (open.path.clone(), open.offset));
-        Broken { seq: self.next, path, offset, why: why.into(), unfinished: false }
+        let (place, offset) =
+            self.current.as_ref().map_or_else(Default::default, |open| (open.place.clone(), open.offset));
+        Broken { seq: self.next, place, offset, why: why.into(), torn: None }
     }
 
-    /// Makes `line` the next line, opening the next file where one ends. `false` at the end of the last one.
+    /// Makes `line` the next line of the segment. `false` at its end.
+    fn next_in_segment(&mut self) -> Result<bool, ReadError> {
+        let Some(open) = &mut self.current else { return Ok(false) };
+        self.line.clear();
+        match open.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.line) {
+            Ok(read) => Ok(read > 0),
+            Err(source) => Err(ReadError::Disk(StoreError::io("read", &open.place, source))),
+        }
+    }
+
+    /// Makes `line` the next line, opening the next segment where one ends. `false` at the end of the last one.
     fn next_line(&mut self) -> Result<bool, ReadError> {
-        loop {
-            if let Some(open) = &mut self.current {
-                self.line.clear();
-                match open.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.line) {
-                    Ok(0) => self.current = None,
-                    Ok(_) => return Ok(true),
-                    Err(source) => return Err(ReadError::Disk(StoreError::io("read", &open.path, source))),
-                }
-            }
-            let Some(Segment { first, path }) = self.files.next() else { return Ok(false) };
-            let file =
-                files::open_regular(&path).map_err(|source| ReadError::Disk(StoreError::io("open", &path, source)))?;
+        while !self.next_in_segment()? {
+            let Some(segment) = self.segments.next() else { return Ok(false) };
+            let input = self.log.open(&segment).map_err(ReadError::Disk)?;
+            let LogSegment { first, place } = segment;
             if first != self.next {
                 let why = format!("the file begins with record {first}");
-                return Err(ReadError::Broken(Broken { seq: self.next, path, offset: 0, why, unfinished: false }));
+                return Err(ReadError::Broken(Broken { seq: self.next, place, offset: 0, why, torn: None }));
             }
-            let input = BufReader::with_capacity(1 << 16, file);
-            self.current = Some(OpenSegment { path, input, offset: 0 });
+            self.current = Some(OpenSegment { place, input, offset: 0 });
         }
+        Ok(true)
+    }
+
+    /// What is wrong with the line that was read last, and whether a crash left it so.
+    fn judged(&mut self, broken: Broken) -> ReadError {
+        // A segment is there when its first record is: what is wrong with that is no crash.
+        if !self.segments.as_slice().is_empty() || broken.offset == 0 {
+            return ReadError::Broken(broken);
+        }
+        let unfinished = !self.line.ends_with(b"\n") && (self.line.len() as u64) < MAX_LINE;
+        let (mut bytes, mut has_zeros, mut has_good_line) = (0, false, false);
+        loop {
+            bytes += self.line.len() as u64;
+            has_zeros |= self.line.contains(&0);
+            has_good_line |= line::check(self.line.strip_suffix(b"\n").unwrap_or(&self.line)).is_some();
+            match self.next_in_segment() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return error,
+            }
+        }
+        let torn = (unfinished || (has_zeros && !has_good_line)).then_some(bytes);
+        ReadError::Broken(Broken { torn, ..broken })
     }
 
     fn entry(&mut self) -> Result<Entry, Broken> {
         let Some(text) = self.line.strip_suffix(b"\n") else {
-            let unfinished = (self.line.len() as u64) < MAX_LINE;
-            let why = if unfinished { "the line is unfinished" } else { "the line is longer than any record" };
-            return Err(Broken { unfinished, ..self.broken(why) });
+            let is_short = (self.line.len() as u64) < MAX_LINE;
+            return Err(self.broken(if is_short {
+                "the line is unfinished"
+            } else {
+                "the line is longer than any record"
+            }));
         };
         let Some(json) = line::check(text) else { return Err(self.broken("the checksum does not fit")) };
         let record: Record =
@@ -179,12 +191,12 @@ impl Iterator for Reader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = match self.next_line() {
-            Ok(true) => self.entry().map_err(ReadError::Broken),
+            Ok(true) => self.entry().map_err(|broken| self.judged(broken)),
             Ok(false) => return None,
             Err(error) => Err(error),
         };
         if next.is_err() {
-            self.files = Vec::new().into_iter();
+            self.segments = Vec::new().into_iter();
             self.current = None;
         }
         Some(next)

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Batch, KeyValue, Rows, RowsError};
+use super::{Batch, KeyValue, RowSpace, Rows, RowsError};
+use crate::store::error::StoreError;
 
 /// An ordered map in memory.
 #[derive(Debug, Default)]
@@ -35,6 +36,31 @@ impl Rows for MemoryRows {
     }
 
     fn flush(&self) -> Result<(), RowsError> {
+        Ok(())
+    }
+}
+
+/// Rows that are in no other process, and gone with this one.
+pub(in crate::store) struct MemoryRowSpace;
+
+impl RowSpace for MemoryRowSpace {
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
+    fn exists(&self) -> bool {
+        false
+    }
+
+    fn open(&self) -> Result<Arc<dyn Rows>, RowsError> {
+        Ok(Arc::new(MemoryRows::default()))
+    }
+
+    fn remove(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn set_aside(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -1,16 +1,21 @@
 //! Rows in sled 0.34.7, used by the rules that keep it well-behaved: small batches, no flush timer, one tree, every value in an
 //! envelope with its checksum, and no trust that it can't panic.
 
+use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Batch, KeyValue, Rows, RowsError};
+use super::late::LateRows;
+use super::{Batch, KeyValue, RowSpace, Rows, RowsError};
 use crate::fail;
+use crate::store::disk;
+use crate::store::error::StoreError;
 
 /// Resident memory follows it, plus about 55 MiB.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -98,6 +103,54 @@ impl Drop for SledRows {
         // sled flushes when it closes and may panic on a broken disk. What it loses, the journal has.
         let db = self.db.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+    }
+}
+
+/// A database in a folder, with newer rows kept before it.
+pub(in crate::store) struct SledRowSpace {
+    folder: PathBuf,
+    /// Where the last one that was broken is kept.
+    aside: PathBuf,
+}
+
+impl SledRowSpace {
+    pub(in crate::store) fn new(folder: PathBuf, aside: PathBuf) -> Self {
+        Self { folder, aside }
+    }
+}
+
+impl RowSpace for SledRowSpace {
+    fn is_lasting(&self) -> bool {
+        true
+    }
+
+    fn exists(&self) -> bool {
+        self.folder.exists()
+    }
+
+    fn open(&self) -> Result<Arc<dyn Rows>, RowsError> {
+        let made = disk::private_folder(&self.folder);
+        made.map_err(|error| RowsError::Place(StoreError::io("make", &self.folder, error)))?;
+        Ok(Arc::new(LateRows::before(SledRows::open(&self.folder)?)))
+    }
+
+    fn remove(&self) -> Result<(), StoreError> {
+        unless_missing(fs::remove_dir_all(&self.folder)).map_err(|error| StoreError::io("remove", &self.folder, error))
+    }
+
+    fn set_aside(&self) -> Result<(), StoreError> {
+        let moved = unless_missing(fs::remove_dir_all(&self.aside)).and_then(|()| {
+            unless_missing(fs::rename(&self.folder, &self.aside))?;
+            self.folder.parent().map_or(Ok(()), disk::sync_folder)
+        });
+        moved.map_err(|error| StoreError::io("move aside", &self.folder, error))
+    }
+}
+
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

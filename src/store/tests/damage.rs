@@ -75,12 +75,12 @@ async fn i8_verify_names_the_first_record_that_is_wrong() {
     lived_in(&home).await;
     let whole = home.state().verify().unwrap();
     assert!(whole.broken.is_none() && whole.files > 3 && whole.records > 45);
-    let second = super::super::journal::segments(&home.journal()).unwrap()[1].clone();
-    let text = fs::read_to_string(&second.path).unwrap();
+    let second = home.segments()[1].clone();
+    let text = fs::read_to_string(&second.place).unwrap();
     let third_line = text.lines().take(2).map(|line| line.len() + 1).sum::<usize>();
-    flip(&second.path, third_line + 40);
+    flip(&second.place, third_line + 40);
     let broken = home.state().verify().unwrap().broken.unwrap();
-    assert_eq!((broken.seq, broken.file, broken.offset), (second.first + 2, second.path, third_line as u64));
+    assert_eq!((broken.seq, broken.file, broken.offset), (second.first + 2, second.place, third_line as u64));
     assert!(home.state().records(1).unwrap().last().unwrap().is_err(), "and records end in an error there");
 }
 
@@ -88,8 +88,8 @@ async fn i8_verify_names_the_first_record_that_is_wrong() {
 async fn i8_a_record_that_was_rewritten_with_a_good_checksum_breaks_the_chain() {
     let home = Home::new();
     lived_in(&home).await;
-    let first = super::super::journal::segments(&home.journal()).unwrap()[0].clone();
-    let text = fs::read_to_string(&first.path).unwrap();
+    let first = home.segments()[0].clone();
+    let text = fs::read_to_string(&first.place).unwrap();
     let forged: String = text
         .lines()
         .enumerate()
@@ -99,7 +99,7 @@ async fn i8_a_record_that_was_rewritten_with_a_good_checksum_breaks_the_chain() 
         })
         .collect();
     assert_ne!(forged, text);
-    fs::write(&first.path, forged).unwrap();
+    fs::write(&first.place, forged).unwrap();
     let broken = home.state().verify().unwrap().broken.unwrap();
     assert_eq!(broken.seq, 4, "the record after the forged one does not follow it");
 }
@@ -108,8 +108,8 @@ async fn i8_a_record_that_was_rewritten_with_a_good_checksum_breaks_the_chain() 
 async fn p2_damage_in_an_old_file_is_found_at_the_latest_when_the_cache_needs_it() {
     let home = Home::new();
     let before = lived_in(&home).await;
-    let second = super::super::journal::segments(&home.journal()).unwrap()[1].clone();
-    flip(&second.path, 60);
+    let second = home.segments()[1].clone();
+    flip(&second.place, 60);
     {
         let (store, notices) = home.open_with_notices();
         assert_eq!(notices, [], "the cache is whole and does not need the old file");
@@ -132,9 +132,9 @@ async fn p2_missing_files_are_damage() {
     for missing in [0, 1, 2] {
         let home = Home::new();
         lived_in(&home).await;
-        let files = super::super::journal::segments(&home.journal()).unwrap();
+        let files = home.segments();
         let at = [files.len() - 2, 1, 0][missing];
-        fs::remove_file(&files[at].path).unwrap();
+        fs::remove_file(&files[at].place).unwrap();
         assert!(home.state().verify().unwrap().broken.is_some());
         fs::remove_dir_all(home.folder().join("cache")).unwrap();
         let store = home.open();
@@ -248,8 +248,8 @@ async fn p3_a_file_that_cannot_be_read_now_is_no_damage() {
     for which in ["last", "old"] {
         let home = Home::new();
         let before = lived_in(&home).await;
-        let files = super::super::journal::segments(&home.journal()).unwrap();
-        let file = if which == "last" { files.last() } else { files.first() }.unwrap().path.clone();
+        let files = home.segments();
+        let file = if which == "last" { files.last() } else { files.first() }.unwrap().place.clone();
         // A folder opens like a file and answers every read with an error.
         let away = home.path().join("away");
         fs::rename(&file, &away).unwrap();

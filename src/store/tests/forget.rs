@@ -158,7 +158,7 @@ async fn a_text_that_somebody_changed_is_no_forgotten_one() {
     let home = Home::new();
     switched_off(&home).await;
     erase(&home, "u-ann-4711", false).unwrap();
-    let file = crate::store::journal::segments(&home.journal()).unwrap().remove(0).path;
+    let file = home.segments().remove(0).place;
     let text = fs::read_to_string(&file).unwrap();
     let line = text.lines().find(|line| line.contains("\"was\"")).unwrap();
     // A forger keeps the hash and mends the checksum; only the journal's own word is missing.
@@ -174,7 +174,7 @@ async fn a_text_that_somebody_changed_is_no_forgotten_one() {
 async fn i2_nobody_is_forgotten_by_mistake() {
     let home = Home::new();
     lived_in(&home).await;
-    let first = crate::store::journal::segments(&home.journal()).unwrap().remove(0).path;
+    let first = home.segments().remove(0).place;
     let before = fs::read_to_string(&first).unwrap();
     let says = |who: &str| erase(&home, who, false).unwrap_err().to_string();
     assert!(says("ann.lee@acme.test").contains("still has an active account"), "{}", says("ann.lee@acme.test"));

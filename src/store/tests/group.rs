@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use super::super::journal::{Disk, LogFile, RealDisk};
+use super::super::on_disk::{Disk, LogFile, RealDisk};
 use super::*;
 
 /// A disk whose syncs are counted and can be held up, and that breaks on command.
@@ -55,8 +55,8 @@ impl LogFile for FaultyFile {
 
 fn open_faulty(home: &Home) -> (Store, Arc<Faults>) {
     let faults = Arc::new(Faults::default());
-    let machine = Machine { disk: Box::new(FaultyDisk(Arc::clone(&faults))), ..Machine::default() };
-    let (store, _) = Store::open_on(machine, &home.state(), "test", Arc::new(SystemClock)).unwrap();
+    let disk = OnDisk { disk: Arc::new(FaultyDisk(Arc::clone(&faults))), ..OnDisk::new(home.path().to_owned()) };
+    let store = home.open_on(disk, Arc::new(SystemClock));
     (store, faults)
 }
 

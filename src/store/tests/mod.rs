@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod forget;
 mod group;
+mod in_memory;
 mod process;
 mod property;
 mod transfer;
@@ -12,7 +13,8 @@ mod transfer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::open::Machine;
+use super::backend::LogSegment;
+use super::on_disk::OnDisk;
 use super::suite::*;
 use super::*;
 use crate::clock::SystemClock;
@@ -61,8 +63,16 @@ impl Home {
 
     /// Opens with small files, so that a few records make several.
     fn open_small(&self, segment_bytes: u64) -> Store {
-        let machine = Machine { segment_bytes, ..Machine::default() };
-        Store::open_on(machine, &self.state(), "rosterd test", Arc::new(Still)).unwrap().0
+        let disk = OnDisk { segment_bytes, ..OnDisk::new(self.path().to_owned()) };
+        self.open_on(disk, Arc::new(Still))
+    }
+
+    fn open_on(&self, disk: OnDisk, clock: Arc<dyn crate::clock::Clock>) -> Store {
+        Stores::of(Arc::new(disk)).tenant(&tenant()).open("rosterd test", clock).unwrap().0
+    }
+
+    fn segments(&self) -> Vec<LogSegment> {
+        self.state().log().segments().unwrap()
     }
 
     fn read(&self) -> ReadStore {
@@ -70,7 +80,7 @@ impl Home {
     }
 
     fn last_file(&self) -> PathBuf {
-        super::journal::segments(&self.journal()).unwrap().pop().unwrap().path
+        self.segments().pop().unwrap().place
     }
 }
 
@@ -236,7 +246,7 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
         (health, open) = (store.health(), store.open_intents());
         assert_eq!(open.iter().map(|open| open.seq).collect::<Vec<_>>(), [seq]);
     }
-    assert!(super::journal::segments(&home.journal()).unwrap().len() > 5);
+    assert!(home.segments().len() > 5);
     assert!(home.state().verify().unwrap().broken.is_none());
     let store = home.open();
     assert_eq!((store.health(), store.open_intents()), (health, open), "also what stands in earlier files");

@@ -38,7 +38,7 @@ async fn a_state_is_the_same_elsewhere_and_only_adopts_at_first() {
     let before = lived_in(&home).await;
     let imported = take_in(&other, &exported(&home), false).unwrap();
     assert_eq!(imported.aside, None);
-    let files = |home: &Home| super::journal::segments(&home.journal()).unwrap().len();
+    let files = |home: &Home| home.segments().len();
     assert!(files(&home) > 2 && files(&home) == files(&other), "the files are cut as they were");
     assert!(other.state().verify().unwrap().broken.is_none());
     let (store, notices) = other.open_with_notices();
@@ -225,7 +225,7 @@ async fn a_backup_has_every_tenant_and_says_of_whom_it_has_none() {
 fn copy_as(home: &Home, name: &str) {
     let folder = home.path().join(name).join("journal");
     fs::create_dir_all(&folder).unwrap();
-    for file in super::journal::segments(&home.journal()).unwrap() {
-        fs::copy(&file.path, folder.join(file.path.file_name().unwrap())).unwrap();
+    for file in home.segments() {
+        fs::copy(&file.place, folder.join(file.place.file_name().unwrap())).unwrap();
     }
 }

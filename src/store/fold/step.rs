@@ -1,305 +1,34 @@
-//! The fold: journal records in, rows out. The same records always give the same rows.
-//!
-//! Rows are written in batches of about a hundred, a record's rows never split over two, and each batch says how far the
-//! journal is folded. So a crash leaves the rows of some earlier moment, and folding goes on from there. Only a fold from the
-//! first record on says so at the end; one that a crash cut short is begun again.
+//! What one effect changes: rows of people, groups and memberships. What comes in is an effect; what goes out are pending rows.
+//! Rows are read through what is pending.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use serde::Serialize;
 
-use super::baseline::{GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
-use super::keys;
-use super::numbers::{NumberBlock, split};
-use super::record::{Effect, JournalEvent, Record, RunSummary};
-use super::rows::{Batch, Rows, RowsError};
-use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, Reason, SourceId, UserNumber};
-
-/// sled keeps a batch in memory several times over; a hundred rows keep it flat.
-const BATCH_ROWS: usize = 100;
-/// Rows that a fold from the first record on gathers and sorts: neighbours are written together, which sled rewards.
-const BULK_ROWS: usize = 20_000;
-/// After so many rows they are sent to the disk: sled's memory grows with what it has not flushed.
-const FLUSH_ROWS: usize = 2000;
-/// The same for a fold from the first record on, which has everything to gain from fewer waits for the disk.
-const BULK_FLUSH_ROWS: usize = 10_000;
-/// How many runs are kept.
-const RUNS_KEPT: usize = 200;
-/// The longest budget window is a week; a day more for clocks that were wrong.
-const LOST_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
-
-/// The form of the rows. Rows of another form are folded from the journal again: 1 knows the groups that were released.
-pub(super) const FORM: u32 = 1;
-
-/// How far the rows are, and what is counted along.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Meta {
-    /// The last folded record.
-    pub(super) seq: u64,
-    /// Its hash: rows that belong to another journal are noticed.
-    pub(super) hash: String,
-    /// The number the next linked person gets.
-    next_number: u32,
-    users: u64,
-    inactive: u64,
-    groups: u64,
-    /// See [`FORM`]. Rows of before have none.
-    #[serde(default)]
-    form: u32,
-}
-
-impl Meta {
-    pub(super) fn read(rows: &dyn Rows) -> Result<Self, RowsError> {
-        Ok(get_json(rows.get(keys::META)?.as_deref(), keys::META)?.unwrap_or_default())
-    }
-
-    /// Whether the rows were written by a version whose rows say less.
-    pub(super) fn is_of_before(&self) -> bool {
-        self.seq > 0 && self.form < FORM
-    }
-
-    pub(super) fn counts(&self) -> LinkCounts {
-        LinkCounts { users: self.users, active: self.users.saturating_sub(self.inactive), groups: self.groups }
-    }
-}
-
-/// A person's row as it lies on disk, behind the number.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct UserData {
-    app_id: AppId,
-    provenance: Provenance,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    active: Option<bool>,
-    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
-    sent: Attributes,
-    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
-    echo: Attributes,
-    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
-    source_seen: Attributes,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    missed_since: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    inactive_since: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    replaced: Option<SourceId>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    by_hand: BTreeSet<Path>,
-}
-
-/// Reads a person's row.
-pub(super) fn decode_user(bytes: &[u8]) -> Result<UserRow, RowsError> {
-    let (number, json) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged(keys::USERS))?;
-    let data: UserData = serde_json::from_slice(json).map_err(|_| damaged(keys::USERS))?;
-    let UserData { app_id, provenance, active, sent, echo, .. } = data;
-    let UserData { source_seen, missed_since, inactive_since, replaced, by_hand, .. } = data;
-    let number = UserNumber(u32::from_le_bytes(*number));
-    let row = UserRow {
-        number,
-        app_id,
-        provenance,
-        active,
-        sent,
-        echo,
-        source_seen,
-        missed_since,
-        inactive_since,
-        replaced,
-        by_hand,
-    };
-    Ok(row)
-}
-
-/// Reads only the number of a person's row.
-pub(super) fn decode_number(bytes: &[u8]) -> Result<UserNumber, RowsError> {
-    bytes.first_chunk().map(|number| UserNumber(u32::from_le_bytes(*number))).ok_or_else(|| damaged(keys::USERS))
-}
-
-fn encode_user(row: UserRow) -> Result<Vec<u8>, RowsError> {
-    let UserRow { number, app_id, provenance, active, sent, echo, .. } = row;
-    let UserRow { source_seen, missed_since, inactive_since, replaced, by_hand, .. } = row;
-    let mut bytes = number.0.to_le_bytes().to_vec();
-    let data = UserData {
-        app_id,
-        provenance,
-        active,
-        sent,
-        echo,
-        source_seen,
-        missed_since,
-        inactive_since,
-        replaced,
-        by_hand,
-    };
-    serde_json::to_writer(&mut bytes, &data).map_err(unwritable)?;
-    Ok(bytes)
-}
-
-pub(super) fn damaged(key: &[u8]) -> RowsError {
-    RowsError::Damaged(format!("row {:?} can't be read", String::from_utf8_lossy(key)))
-}
-
-fn unwritable(error: serde_json::Error) -> RowsError {
-    RowsError::Io(error.into())
-}
-
-/// Reads a JSON row.
-pub(super) fn get_json<T: DeserializeOwned>(bytes: Option<&[u8]>, key: &[u8]) -> Result<Option<T>, RowsError> {
-    bytes.map(|bytes| serde_json::from_slice(bytes).map_err(|_| damaged(key))).transpose()
-}
-
-/// Reads a block of numbers.
-pub(super) fn get_block(bytes: Option<&[u8]>, key: &[u8]) -> Result<Option<NumberBlock>, RowsError> {
-    bytes.map(|bytes| NumberBlock::decode(bytes).ok_or_else(|| damaged(key))).transpose()
-}
-
-/// A fold under way. After an error it must be dropped: what is pending may be half a record.
-#[derive(Debug)]
-pub(super) struct Fold {
-    meta: Meta,
-    stored: Meta,
-    pending: Batch,
-    /// People's rows among what is pending, not encoded yet: several effects in a row change the same one.
-    people: HashMap<SourceId, UserRow>,
-    /// Everybody's number, in a fold from the first record on: memberships ask for them millions of times.
-    numbers: HashMap<SourceId, UserNumber>,
-    unflushed: usize,
-    /// From the first record on, rows are written in any order, and that they are whole only at the end.
-    bulk: bool,
-}
-
-impl Fold {
-    /// Goes on where the rows are. Rows that do not say how far they are were never finished.
-    pub(super) fn resume(rows: &dyn Rows) -> Result<Self, RowsError> {
-        let meta = Meta { form: FORM, ..Meta::read(rows)? };
-        let bulk = meta.seq == 0;
-        if bulk && !rows.page(b"", None, 1)?.is_empty() {
-            return Err(RowsError::Damaged("it was not folded to the end".to_owned()));
-        }
-        Ok(Self {
-            stored: meta.clone(),
-            meta,
-            pending: Batch::new(),
-            people: HashMap::new(),
-            numbers: HashMap::new(),
-            unflushed: 0,
-            bulk,
-        })
-    }
-
-    /// The last folded record, pending rows included.
-    pub(super) fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    /// Folds one record; `hash` is the hash of its text. Its rows may stay pending until [`Fold::commit`].
-    pub(super) fn record(&mut self, rows: &dyn Rows, record: &Record, hash: &str) -> Result<(), RowsError> {
-        match &record.event {
-            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
-                let releases = matches!(&record.event, JournalEvent::Noted { reason: Reason::AdoptedOrReleased, .. });
-                let by_hand = matches!(&record.event, JournalEvent::Noted { reason: Reason::ChangedByHand, .. });
-                let calls = matches!(&record.event, JournalEvent::Outcome { .. });
-                for effect in effects {
-                    FoldStep { fold: self, rows, at: record.at, effects, releases, by_hand, calls }.effect(effect)?;
-                }
-            }
-            JournalEvent::RunEnded(summary) => {
-                // Forgetting old rows looks at what is stored, so everything before must be.
-                self.write_pending(rows)?;
-                self.run_ended(rows, summary)?;
-            }
-            _ => {}
-        }
-        self.meta.seq = record.seq;
-        hash.clone_into(&mut self.meta.hash);
-        if self.pending.len() + self.people.len() >= if self.bulk { BULK_ROWS } else { BATCH_ROWS } {
-            self.write_pending(rows)?;
-        }
-        Ok(())
-    }
-
-    /// Makes everything folded visible to readers.
-    pub(super) fn commit(&mut self, rows: &dyn Rows) -> Result<(), RowsError> {
-        if self.bulk {
-            self.write_pending(rows)?;
-            (self.bulk, self.numbers) = (false, HashMap::new());
-        }
-        self.write_pending(rows)
-    }
-
-    /// Writes what is pending: in one batch that says how far the rows are, or in many that don't.
-    fn write_pending(&mut self, rows: &dyn Rows) -> Result<(), RowsError> {
-        for (id, row) in self.people.drain() {
-            self.pending.insert(keys::user(&id), Some(encode_user(row)?));
-        }
-        if self.bulk {
-            let mut pending = std::mem::take(&mut self.pending).into_iter();
-            while pending.len() > 0 {
-                self.apply(rows, pending.by_ref().take(BATCH_ROWS).collect())?;
-            }
-        } else if self.meta != self.stored {
-            self.pending.insert(keys::META.to_vec(), Some(serde_json::to_vec(&self.meta).map_err(unwritable)?));
-            let batch = std::mem::take(&mut self.pending);
-            self.apply(rows, batch)?;
-            self.stored = self.meta.clone();
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, rows: &dyn Rows, batch: Batch) -> Result<(), RowsError> {
-        self.unflushed += batch.len();
-        rows.apply(batch)?;
-        if self.unflushed >= if self.bulk { BULK_FLUSH_ROWS } else { FLUSH_ROWS } {
-            self.unflushed = 0;
-            rows.flush()?;
-        }
-        Ok(())
-    }
-
-    fn run_ended(&mut self, rows: &dyn Rows, summary: &RunSummary) -> Result<(), RowsError> {
-        if !summary.clock_doubted {
-            let old = summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN);
-            self.forget_before(rows, keys::LOST, &keys::lost_from(old))?;
-            self.forget_before(rows, keys::REDUCED, &keys::reduced_from(old))?;
-            self.forget_before(rows, keys::ACTIVATED, &keys::activated_from(old))?;
-        }
-        let runs = rows.page(keys::RUNS, None, RUNS_KEPT + 50)?;
-        for (key, _) in runs.iter().take(runs.len().saturating_sub(RUNS_KEPT - 1)) {
-            self.pending.insert(key.clone(), None);
-        }
-        self.pending.insert(keys::run(&summary.run), Some(serde_json::to_vec(summary).map_err(unwritable)?));
-        Ok(())
-    }
-}
-
-impl Fold {
-    fn forget_before(&mut self, rows: &dyn Rows, prefix: &[u8], before: &[u8]) -> Result<(), RowsError> {
-        let mut after: Option<Vec<u8>> = None;
-        while let Some((key, _)) =
-            rows.page(prefix, after.as_deref(), 1)?.pop().filter(|(key, _)| key.as_slice() < before)
-        {
-            self.pending.insert(key.clone(), None);
-            after = Some(key);
-        }
-        Ok(())
-    }
-}
+use super::super::baseline::{GroupRow, LetGo, TakenBack, UserRow};
+use super::super::effect::Effect;
+use super::super::keys;
+use super::super::numbers::{NumberBlock, split};
+use super::super::rows::{Rows, RowsError};
+use super::Fold;
+use super::row::{decode_number, decode_user, get_block, get_json, unwritable};
+use crate::model::{AppId, Attributes, ObjectRef, Provenance, SourceId, UserNumber};
 
 /// One effect being folded: rows are read through what is pending.
-struct FoldStep<'a> {
-    fold: &'a mut Fold,
-    rows: &'a dyn Rows,
+pub(super) struct FoldStep<'a> {
+    pub(super) fold: &'a mut Fold,
+    pub(super) rows: &'a dyn Rows,
     /// When it was written.
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// All effects of the record.
-    effects: &'a [Effect],
+    pub(super) effects: &'a [Effect],
     /// Whether a group whose link ends here was released.
-    releases: bool,
+    pub(super) releases: bool,
     /// Whether what the effects say was seen changed in the app by hand.
-    by_hand: bool,
+    pub(super) by_hand: bool,
     /// Whether it is what became of a call, and not what was found in the app.
-    calls: bool,
+    pub(super) calls: bool,
 }
 
 impl FoldStep<'_> {
@@ -314,11 +43,16 @@ impl FoldStep<'_> {
         self.fold.pending.insert(key, Some(value));
     }
 
+    fn put_json(&mut self, key: Vec<u8>, value: &impl Serialize) -> Result<(), RowsError> {
+        self.put(key, serde_json::to_vec(value).map_err(unwritable)?);
+        Ok(())
+    }
+
     fn delete(&mut self, key: Vec<u8>) {
         self.fold.pending.insert(key, None);
     }
 
-    fn effect(&mut self, effect: &Effect) -> Result<(), RowsError> {
+    pub(super) fn effect(&mut self, effect: &Effect) -> Result<(), RowsError> {
         match effect {
             Effect::UserLinked { id, app_id, provenance } => self.link_user(id, app_id, *provenance),
             Effect::UserSent { id, set, clear, active, echo } => {
@@ -389,10 +123,7 @@ impl FoldStep<'_> {
                 self.change_group(group, |row| row.doubted.extend(users.iter().cloned()))?;
                 self.change_members(group, users, NumberBlock::insert)
             }
-            Effect::Failed { object, note } => {
-                self.put(keys::failure(object), serde_json::to_vec(note).map_err(unwritable)?);
-                Ok(())
-            }
+            Effect::Failed { object, note } => self.put_json(keys::failure(object), note),
             Effect::Settled { object } => {
                 self.delete(keys::failure(object));
                 Ok(())
@@ -403,14 +134,8 @@ impl FoldStep<'_> {
             Effect::Missed { object: ObjectRef::Group(id), since } => {
                 self.change_group(id, |row| row.missed_since = *since)
             }
-            Effect::OwnAccount { app_id } => {
-                self.put(keys::OWN.to_vec(), serde_json::to_vec(app_id).map_err(unwritable)?);
-                Ok(())
-            }
-            Effect::AppTakes(takes) => {
-                self.put(keys::TAKES.to_vec(), serde_json::to_vec(takes).map_err(unwritable)?);
-                Ok(())
-            }
+            Effect::OwnAccount { app_id } => self.put_json(keys::OWN.to_vec(), app_id),
+            Effect::AppTakes(takes) => self.put_json(keys::TAKES.to_vec(), takes),
             Effect::AccessLost { user, at } => {
                 self.put(keys::lost(*at, user), Vec::new());
                 self.change_user(user, |row| row.inactive_since = row.inactive_since.or(Some(*at)))
@@ -422,7 +147,7 @@ impl FoldStep<'_> {
             Effect::TakenBack { run, what } => {
                 for what in what {
                     let row = TakenBack { what: what.clone(), run: run.clone(), record: None };
-                    self.put(keys::taken_back(what), serde_json::to_vec(&row).map_err(unwritable)?);
+                    self.put_json(keys::taken_back(what), &row)?;
                 }
                 Ok(())
             }
@@ -430,8 +155,7 @@ impl FoldStep<'_> {
                 let key = keys::taken_back(what);
                 let Some(row) = get_json::<TakenBack>(self.get(&key)?.as_deref(), &key)? else { return Ok(()) };
                 let row = TakenBack { record: Some(*record), ..row };
-                self.put(key, serde_json::to_vec(&row).map_err(unwritable)?);
-                Ok(())
+                self.put_json(key, &row)
             }
             Effect::TakenBackOver { what, .. } => {
                 what.iter().for_each(|what| self.delete(keys::taken_back(what)));
@@ -444,8 +168,7 @@ impl FoldStep<'_> {
             Effect::GroupReduced { group, members, at } => {
                 let key = keys::reduced(*at, group);
                 let before: u64 = get_json(self.get(&key)?.as_deref(), &key)?.unwrap_or_default();
-                self.put(key, serde_json::to_vec(&(before + members)).map_err(unwritable)?);
-                Ok(())
+                self.put_json(key, &(before + members))
             }
         }
     }
@@ -597,7 +320,7 @@ impl FoldStep<'_> {
             unwatched: false,
         };
         // That rosterd had released it stays known: an undo of this link makes it such a group again.
-        self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
+        self.put_json(keys::group(id), &row)?;
         self.put(keys::app_group(app_id), id.as_str().into());
         Ok(())
     }
@@ -605,15 +328,13 @@ impl FoldStep<'_> {
     /// A group that is still in the app. Another record may have taken it over already: the release stays known then, too.
     fn let_go(&mut self, id: &SourceId, app_id: &AppId, name: &str) -> Result<(), RowsError> {
         let let_go = LetGo { id: id.clone(), name: name.to_owned() };
-        self.put(keys::let_go(app_id), serde_json::to_vec(&let_go).map_err(unwritable)?);
-        Ok(())
+        self.put_json(keys::let_go(app_id), &let_go)
     }
 
     fn change_group(&mut self, id: &SourceId, change: impl FnOnce(&mut GroupRow)) -> Result<(), RowsError> {
         let Some(mut row) = self.group(id)? else { return Ok(()) };
         change(&mut row);
-        self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
-        Ok(())
+        self.put_json(keys::group(id), &row)
     }
 
     fn no_more_doubt(&mut self, group: &SourceId, users: &[SourceId]) -> Result<(), RowsError> {
@@ -631,7 +352,8 @@ impl FoldStep<'_> {
         self.releases || self.effects.iter().any(|one| matches!(one, Effect::GroupLetGo { id, .. } if id == group))
     }
 
-    /// Ends a link. Who was in a released group stays known: an app that does not show members can't tell who has to leave it later.
+    /// Ends a link. Who was in a released group stays known: an app that does not show members can't tell who has to leave it
+    /// later.
     fn unlink_group(&mut self, id: &SourceId) -> Result<(), RowsError> {
         let Some(row) = self.group(id)? else { return Ok(()) };
         let is_released = self.is_released(id);

@@ -1,18 +1,30 @@
-//! States in a folder of this machine: what comes in is what a [`Backend`] is asked for, what goes out are files. A tenant has a folder of
-//! its name, its imports one below, and the daemon `.daemon`.
+//! States in a folder of this machine: what comes in is what a [`Backend`] is asked for, what goes out are files. A tenant has a
+//! folder of its name, its imports one below, and the daemon `.daemon`.
 //!
-//! Of all rooms only this one, `surroundings` and the journal know how files are called there.
+//! Of all modules only this one, those inside of it and `surroundings` know how files are called there.
 
+mod archive;
+mod log;
+
+use std::any::Any;
+use std::fmt;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backend::{Area, Backend, Before, Documents, Lease, Lines, Signed};
+use self::archive::{BROKEN_ROWS, LOG, ROWS};
+#[cfg(test)]
+pub(super) use self::log::LogFile;
+use self::log::LogFolder;
+pub(super) use self::log::{Disk, RealDisk};
+use super::backend::{Archive, Area, Backend, Before, DECISIONS, Documents, HELD, Lease, Lines, Log, Signed};
 use super::disk;
 use super::error::StoreError;
 use super::lock::Lock;
+use super::rows::RowSpace;
 use super::surroundings::{Surroundings, lock_holder};
 use crate::fail;
 use crate::files;
@@ -29,15 +41,27 @@ const LINKING: &str = ".linking.lock";
 const LOCK_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the names of documents begin with that people decide on.
-const DECIDING: [&str; 2] = ["held.json", "decisions/"];
+const DECIDING: [&str; 2] = [HELD, DECISIONS];
+
+/// A file of a log is closed and the next one begun when it has grown this long: what is read whole at every start.
+const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// A state folder.
 pub(super) struct OnDisk {
     pub(super) folder: PathBuf,
+    /// Where files of logs and rows come from.
+    pub(super) disk: Arc<dyn Disk>,
+    /// How long a file of a log grows.
+    pub(super) segment_bytes: u64,
 }
 
 impl OnDisk {
-    pub(super) fn area(&self, area: &Area) -> PathBuf {
+    /// A folder on the disk of this machine.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, disk: Arc::new(RealDisk), segment_bytes: SEGMENT_BYTES }
+    }
+
+    fn area(&self, area: &Area) -> PathBuf {
         match area {
             Area::Tenant(tenant) => self.folder.join(tenant.as_str()),
             Area::Imports(tenant) => self.folder.join(tenant.as_str()).join(IMPORTS),
@@ -45,16 +69,14 @@ impl OnDisk {
         }
     }
 
-    /// One process at a time lays claim to accounts. The kernel lets go of it when the process ends.
-    pub(super) fn link_alone(&self) -> Result<File, StoreError> {
-        let path = self.folder.join(LINKING);
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let locked = file.and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|source| StoreError::io("lock", &path, source))
-    }
-
     fn file(&self, area: &Area, name: &str) -> PathBuf {
         self.area(area).join(name)
+    }
+}
+
+impl fmt::Display for OnDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.folder.display().fmt(f)
     }
 }
 
@@ -69,7 +91,7 @@ impl Backend for OnDisk {
         for entry in entries {
             let path = entry.map_err(failed)?.path();
             let name = path.file_name().and_then(|name| name.to_str()).and_then(TenantName::parse);
-            names.extend(name.filter(|_| path.join("journal").is_dir()));
+            names.extend(name.filter(|_| path.join(LOG).is_dir()));
         }
         names.sort();
         Ok(names)
@@ -81,6 +103,9 @@ impl Backend for OnDisk {
             make_private(&self.folder.join(tenant.as_str()))?;
         }
         let lock = Lock::take(&folder, who)?;
+        if let Area::Tenant(_) = area {
+            tidy(&folder);
+        }
         Ok(Lease { area: area.clone(), epoch: lock.number()?, hold: Box::new(lock) })
     }
 
@@ -90,6 +115,30 @@ impl Backend for OnDisk {
 
     fn documents(&self) -> &dyn Documents {
         self
+    }
+
+    fn log(&self, tenant: &TenantName) -> Arc<dyn Log> {
+        let folder = self.area(&Area::Tenant(tenant.clone())).join(LOG);
+        Arc::new(LogFolder { folder, disk: Arc::clone(&self.disk), segment_bytes: self.segment_bytes })
+    }
+
+    fn rows(&self, lease: &Lease) -> Box<dyn RowSpace> {
+        let folder = self.area(&lease.area);
+        self.disk.rows(folder.join(ROWS), folder.join(BROKEN_ROWS))
+    }
+
+    fn archive(&self) -> &dyn Archive {
+        self
+    }
+
+    /// The kernel lets go of it when the process ends.
+    fn link_alone(&self) -> Result<Box<dyn Any + Send + Sync>, StoreError> {
+        let path = self.folder.join(LINKING);
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        match file.and_then(|file| file.lock().map(|()| file)) {
+            Ok(locked) => Ok(Box::new(locked)),
+            Err(source) => Err(StoreError::io("lock", &path, source)),
+        }
     }
 
     fn surroundings(&self, tenant: Option<&TenantName>) -> Surroundings {
@@ -106,6 +155,14 @@ impl Backend for OnDisk {
         }
         .display()
         .to_string()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.area(&Area::Daemon).join("control.sock")
+    }
+
+    fn owner(&self) -> Option<u32> {
+        fs::metadata(&self.folder).map(|found| found.uid()).ok()
     }
 }
 
@@ -188,8 +245,8 @@ impl Documents for OnDisk {
     }
 }
 
-/// Waits for the lock of a folder as long as one change may take. A process that was stopped while it holds the lock must not hold up a
-/// daemon that serves other tenants.
+/// Waits for the lock of a folder as long as one change may take. A process that was stopped while it holds the lock must not
+/// hold up a daemon that serves other tenants.
 fn lock_in_time(folder: File) -> io::Result<File> {
     let end = Instant::now() + LOCK_LIMIT;
     loop {
@@ -202,6 +259,16 @@ fn lock_in_time(folder: File) -> io::Result<File> {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
+    }
+}
+
+/// Sets right what earlier processes left in a tenant's folder.
+fn tidy(folder: &Path) {
+    disk::sweep(&[folder, &folder.join(LOG), &folder.join(DECISIONS)]);
+    let rows = folder.join(ROWS);
+    if let Err(error) = disk::narrow_all(&rows) {
+        // The folder above is closed to others all the same.
+        tracing::warn!(%error, "files in {} may be open to other users", rows.display());
     }
 }
 
@@ -306,7 +373,7 @@ mod tests {
     #[test]
     fn i7_a_process_that_keeps_a_document_to_itself_holds_nobody_up() {
         let folder = tempfile::tempdir().unwrap();
-        let states = OnDisk { folder: folder.path().to_owned() };
+        let states = OnDisk::new(folder.path().to_owned());
         let area = Area::Tenant(TenantName::parse("acme").unwrap());
         assert!(states.swap(&area, "paused", Before::Is(None), Some(b"first")).unwrap());
         let held = File::open(states.area(&area)).unwrap();
