@@ -88,8 +88,12 @@ impl TenantStore {
         if let Some(state) = self.read()? {
             return Ok(state);
         }
-        let event =
-            JournalEvent::Opened { tenant: self.name.to_string(), format: FORMAT, why: "new tenant".to_owned() };
+        let event = JournalEvent::Opened {
+            tenant: self.name.to_string(),
+            format: FORMAT,
+            why: "new tenant".to_owned(),
+            replaces: false,
+        };
         let record = Record { seq: 1, prev: String::new(), at: SystemClock.now(), event, was: None };
         let mut tail = Tail::default();
         tail.record(&record, "");
@@ -145,7 +149,7 @@ impl Opening<'_> {
             }
             (Look::Nothing, None) => {
                 self.notices.push(Notice::New);
-                self.begin(machine, "there was no state: a new tenant, or its state was lost")?
+                self.begin(machine, "there was no state: a new tenant, or its state was lost", false)?
             }
         };
         Ok((found, self.notices))
@@ -155,11 +159,11 @@ impl Opening<'_> {
         STATE.iter().any(|name| *name != "journal" && self.folder.join(name).exists())
     }
 
-    fn begin(&self, machine: Machine, why: &str) -> Result<OpenedJournal, StoreError> {
+    fn begin(&self, machine: Machine, why: &str, replaces: bool) -> Result<OpenedJournal, StoreError> {
         let journal = self.folder.join("journal");
         disk::private_folder(&journal).map_err(|source| StoreError::io("make", &journal, source))?;
         let Machine { disk, segment_bytes, .. } = machine;
-        let (appender, first) = Appender::begin(disk, &journal, self.tenant, why, self.now, segment_bytes)?;
+        let (appender, first) = Appender::begin(disk, &journal, self.tenant, (why, replaces), self.now, segment_bytes)?;
         let mut tail = Tail::default();
         tail.record(&first.record, &first.hash);
         Ok(OpenedJournal { appender, tail })
@@ -201,7 +205,7 @@ impl Opening<'_> {
         let to = self
             .move_aside()
             .map_err(|source| StoreError::io("move aside the damaged state in", self.folder, source))?;
-        let found = self.begin(machine, &format!("the state was damaged: {why}"))?;
+        let found = self.begin(machine, &format!("the state was damaged: {why}"), true)?;
         self.notices.push(Notice::MovedAside { why, to });
         Ok(found)
     }

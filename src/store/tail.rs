@@ -57,6 +57,8 @@ pub(super) struct Tail {
     pub(super) clock: Option<ClockMark>,
     /// Whether an undo put something back that is held.
     pub(super) taken_back: bool,
+    /// Whether the tenant's first sync still waits.
+    pub(super) first_sync_waits: bool,
     /// When it was last found unknown who had lost access lately.
     pub(super) losses_unknown_at: Option<Timestamp>,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
@@ -86,6 +88,7 @@ impl Default for Tail {
             losses_unknown_at: None,
             clock: None,
             taken_back: false,
+            first_sync_waits: true,
             failed: Some(BTreeMap::new()),
         }
     }
@@ -103,7 +106,10 @@ impl Tail {
             _ => self.quiet_at = None,
         }
         match &record.event {
-            JournalEvent::Opened { why, .. } => self.adopt_only = Some(why.clone()),
+            JournalEvent::Opened { why, replaces, .. } => {
+                self.adopt_only = Some(why.clone());
+                self.first_sync_waits = !replaces;
+            }
             JournalEvent::Doubted { why, losses_unknown } => {
                 self.adopt_only = Some(why.clone());
                 if *losses_unknown {
@@ -121,6 +127,9 @@ impl Tail {
             }
             JournalEvent::Noted { effects, .. } => self.mutate(effects),
             JournalEvent::RunEnded(summary) => {
+                if summary.ends_first_sync() {
+                    self.first_sync_waits = false;
+                }
                 self.counts = summary.counts.or(self.counts);
                 self.reading_s = summary.reading_s.or(self.reading_s);
                 self.dangling = summary.dangling.or(self.dangling);
@@ -199,6 +208,7 @@ impl Tail {
         self.groups_off = before.groups_off;
         self.losses_unknown_at = before.losses_unknown_at;
         self.taken_back = before.taken_back;
+        self.first_sync_waits = before.first_sync_waits;
         self.clock.clone_from(&before.clock);
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
@@ -227,6 +237,7 @@ impl Tail {
             groups_off: self.groups_off,
             losses_unknown_at: self.losses_unknown_at,
             taken_back: self.taken_back,
+            first_sync_waits: self.first_sync_waits,
             clock: self.clock.clone(),
         }
     }

@@ -79,16 +79,16 @@ pub(in crate::store) struct Appender {
 }
 
 impl Appender {
-    /// Begins a journal with its first record.
+    /// Begins a journal with its first record: why it is new, and whether it takes the place of one that was damaged or lost.
     pub(in crate::store) fn begin(
         disk: Box<dyn Disk>,
         folder: &Path,
         tenant: &str,
-        why: &str,
+        (why, replaces): (&str, bool),
         at: Timestamp,
         segment_bytes: u64,
     ) -> Result<(Self, Entry), StoreError> {
-        let event = JournalEvent::Opened { tenant: tenant.to_owned(), format: FORMAT, why: why.to_owned() };
+        let event = JournalEvent::Opened { tenant: tenant.to_owned(), format: FORMAT, why: why.to_owned(), replaces };
         let record = Record { seq: 1, prev: String::new(), at, event, was: None };
         let (text, hash) = encode_one(&record)?;
         let path = segment::path(folder, 1);
