@@ -178,7 +178,7 @@ async fn observed(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'
         match &ended {
             Ok(report) => report.tell(),
             // What it said may name people: it is for whoever asked.
-            Err(_) => tracing::warn!("came to no plan"),
+            Err(_) => tracing::info!("came to no plan"),
         }
         ended
     }

@@ -45,6 +45,11 @@ pub trait DirectoryKind: Sync {
     /// The table that `init` writes.
     fn template(&self, product: &str) -> &'static str;
 
+    /// Whether the directory assigns groups to an app. Where it assigns none, only `[scope]` says who belongs.
+    fn assigns_groups(&self) -> bool {
+        true
+    }
+
     /// The usual mapping.
     fn default_mapping(&self, product: &str) -> &'static [DefaultMapping];
 

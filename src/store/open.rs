@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::baseline::Baseline;
 use super::cache::{BROKEN_MARK, Cache, RowSpace};
 use super::error::{Notice, StoreError};
 use super::handle::TenantStore;
@@ -98,6 +99,16 @@ impl TenantStore {
         let mut tail = Tail::default();
         tail.record(&record, "");
         Ok(ReadStore::new(Cache::new(RowSpace::Memory, &self.folder(), 0, false), tail, self.notes.clone()))
+    }
+
+    /// Whether the tenant's first sync is still to come. A state that can't be read is one of a tenant that was synced: what is wrong with it is
+    /// reported where it is opened.
+    pub fn awaits_first_sync(&self) -> bool {
+        match self.read() {
+            Ok(Some(state)) => Baseline::first_sync_waits(&state),
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 }
 

@@ -80,6 +80,11 @@ base = "dc=example,dc=org"
         }
     }
 
+    /// A group is a group of everybody's: no entry says which app it is for.
+    fn assigns_groups(&self) -> bool {
+        false
+    }
+
     fn default_mapping(&self, product: &str) -> &'static [DefaultMapping] {
         if product == "ad" { ACTIVE_DIRECTORY } else { INET_ORG_PERSON }
     }
