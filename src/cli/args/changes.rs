@@ -18,7 +18,7 @@ pub(in crate::cli) struct SyncArgs {
     #[arg(long, conflicts_with = "tenants")]
     pub all: bool,
     /// With --all and no terminal: also apply a tenant's first sync
-    #[arg(long, requires = "all")]
+    #[arg(long)]
     pub yes: bool,
     /// Only show the changes, like `rosterd plan`
     #[arg(long)]

@@ -59,6 +59,7 @@ impl Rosterd {
     pub(crate) fn tenant(&self, name: &str, toml: &str) {
         const APPROVAL: &str = "[approval]\n";
         let text = match toml.contains(APPROVAL) {
+            _ if toml.contains("first_sync") => toml.to_owned(),
             true => toml.replacen(APPROVAL, "[approval]\nfirst_sync = false\n", 1),
             false => format!("{toml}\n[approval]\nfirst_sync = false\n"),
         };
