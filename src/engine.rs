@@ -529,6 +529,7 @@ impl Engine {
     fn limits(weighing: &Weighing) -> GuardLimits {
         GuardLimits {
             adopt: weighing.approval.adopt,
+            first_sync: weighing.approval.first_sync,
             ..settings::limits(&weighing.guard, ask_before(weighing.approval))
         }
     }

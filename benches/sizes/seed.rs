@@ -40,6 +40,7 @@ pub(crate) fn seed(folder: &Path) -> Figures {
         store.trusted(&run, "seeded".into()).await.unwrap();
         let now = clock.now();
         let summary = RunSummary {
+            first_sync: None,
             run,
             plan: String::new(),
             status: RunStatus::Ok,

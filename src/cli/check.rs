@@ -10,35 +10,31 @@ use crate::tenancy::{self, Loaded, Usable};
 
 /// Everything a command needs of the configuration; or all mistakes, shown.
 pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Result<Loaded, CommandFailure> {
-    let mut loaded = tenancy::load(&global.config, tenants).map_err(|found| shown(screen, &found))?;
+    let stores = elsewhere(screen, global)?;
+    let loaded = tenancy::load_beside(&global.config, tenants, stores.as_ref());
+    let loaded = loaded.map_err(|found| shown(screen, &found))?;
     if screen.verbose > 0 {
         show(screen, &loaded.warnings);
-    }
-    if let Some(folder) = &global.state_dir {
-        trusted(screen, folder)?;
-        loaded.stores = Stores::on_disk(folder);
     }
     Ok(loaded)
 }
 
 /// The same for work on many tenants: the mistakes of one are shown, and do not keep the others from their turn.
 pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, CommandFailure> {
-    let mut usable = tenancy::load_usable(&global.config, &[]).map_err(|found| shown(screen, &found))?;
+    let stores = elsewhere(screen, global)?;
+    let usable = tenancy::load_usable(&global.config, &[], stores.as_ref());
+    let usable = usable.map_err(|found| shown(screen, &found))?;
     for broken in &usable.broken {
         show(screen, &broken.found);
     }
     let misnamed = usable.loaded.warnings.iter().filter(|one| one.is_error() || screen.verbose > 0).cloned();
     show(screen, &misnamed.collect::<Vec<_>>());
-    if let Some(folder) = &global.state_dir {
-        trusted(screen, folder)?;
-        usable.loaded.stores = Stores::on_disk(folder);
-    }
     Ok(usable)
 }
 
 /// `rosterd check`: every mistake of every file, and whether secrets and files can be used, without network.
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), CommandFailure> {
-    let report = tenancy::check(&global.config, tenants);
+    let report = tenancy::check(&global.config, tenants, elsewhere(screen, global)?.as_ref());
     if screen.format == Format::Json {
         screen.json(&report.json())?;
         let failed = CommandFailure { code: code::CONFIG, message: String::new(), hint: None };
@@ -64,6 +60,13 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
     let tenants = count(report.tenants.len() as u64, "tenant", "tenants");
     screen.say(format!("{tenants} checked; `rosterd plan NAME` previews its changes"));
     Ok(())
+}
+
+/// The states of `--state-dir`, if it is given.
+fn elsewhere(screen: &Screen, global: &Global) -> Result<Option<Stores>, CommandFailure> {
+    let Some(folder) = &global.state_dir else { return Ok(None) };
+    trusted(screen, folder)?;
+    Ok(Some(Stores::on_disk(folder)))
 }
 
 /// Whether the configuration can't be read by this account, and the command line says where the state is: then the daemon is asked.

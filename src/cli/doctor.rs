@@ -25,13 +25,14 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> 
     if args.probe && args.tenants.len() != 1 {
         return Err(CommandFailure::usage("--probe needs one tenant", "`rosterd doctor TENANT --probe`"));
     }
-    let report = tenancy::check(&global.config, &args.tenants);
+    let report = tenancy::check(&global.config, &args.tenants, Some(&stores));
     if report.tenants.is_empty() {
         check::names(screen, global, &args.tenants)?;
         let hint = "`rosterd init TENANT` writes the first tenant file";
         return Err(CommandFailure::config("there is no tenant to look at").hint(hint));
     }
-    let usable = tenancy::load_usable(&global.config, &args.tenants).map_err(|found| check::shown(screen, &found))?;
+    let usable = tenancy::load_usable(&global.config, &args.tenants, Some(&stores))
+        .map_err(|found| check::shown(screen, &found))?;
     let mut tenants = usable.loaded.tenants;
     let mut all = Vec::with_capacity(report.tenants.len());
     let mut worst = code::DONE;

@@ -81,11 +81,16 @@ impl From<EngineError> for CommandFailure {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Cycle(error) => error.into(),
-            EngineError::Secret(_)
-            | EngineError::Token(_)
-            | EngineError::Directory(_)
-            | EngineError::Setup(_)
-            | EngineError::File { .. } => Self::config(format!("{error}; nothing was changed")),
+            EngineError::Secret(ref missing) => {
+                let failure = Self::config(format!("{error}; nothing was changed"));
+                match missing.command_with_credentials() {
+                    Some(command) => failure.hint(format!("run it with the service's credentials: `{command}`")),
+                    None => failure,
+                }
+            }
+            EngineError::Token(_) | EngineError::Directory(_) | EngineError::Setup(_) | EngineError::File { .. } => {
+                Self::config(format!("{error}; nothing was changed"))
+            }
             EngineError::Paused { ref tenant, .. } => {
                 let hint =
                     format!("`rosterd resume {tenant}` lets it go on; `rosterd plan {tenant}` shows what is due");

@@ -1,7 +1,6 @@
 //! `rosterd init`: the first files to edit.
 
 use std::io::{BufRead, IsTerminal as _};
-use std::path::Path;
 
 use super::args::{AccountAction, Format, Global, InitArgs};
 use super::confirm;
@@ -10,7 +9,7 @@ use super::screen::{ADD, STRONG, Screen, paint};
 use super::tenant_name;
 use crate::config::tenant::DeprovisioningAction;
 use crate::source::choices::Choice;
-use crate::tenancy::{DEFAULT_CONFIG, InitChoices, InitPlan, InitReport, differences, init_with};
+use crate::tenancy::{self, InitChoices, InitPlan, InitReport, differences, init_with};
 
 pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), CommandFailure> {
     let tenant = tenant_name(&args.tenant)?;
@@ -54,7 +53,7 @@ fn next_steps(screen: &Screen, global: &Global, tenant: &str, made: &InitReport)
             screen.say(format!("  line {number:>3}: {line}"));
         }
     }
-    let config = match global.config == Path::new(DEFAULT_CONFIG) {
+    let config = match global.config == tenancy::default_config() {
         true => String::new(),
         false => format!(" --config {}", global.config.display()),
     };

@@ -13,6 +13,30 @@ use crate::daemon;
 const ROOT: u32 = 0;
 
 pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Result<(), CommandFailure> {
+    must_be_readable(screen, global, command)?;
+    must_not_be_roots(screen, global, command)
+}
+
+/// A command that looks into the state says so when its account may not, instead of taking what it can't see for something else.
+fn must_be_readable(screen: &Screen, global: &Global, command: &Command) -> Result<(), CommandFailure> {
+    match command {
+        Command::Doctor(_)
+        | Command::Plan(_)
+        | Command::Why(_)
+        | Command::Drift(_)
+        | Command::Import(_)
+        | Command::Undo(_)
+        | Command::Retire(_) => {}
+        _ => return Ok(()),
+    }
+    let stores = check::stores(screen, global)?;
+    let Some(owner) = stores.owner().filter(|_| stores.is_closed_to_this_process()) else { return Ok(()) };
+    let own = rustix::process::geteuid().as_raw();
+    let message = format!("{stores} belongs to user {owner}, and user {own} can't look into it; nothing was done");
+    Err(CommandFailure::config(message).hint("run it as that user: `runuser -u NAME -- rosterd …`"))
+}
+
+fn must_not_be_roots(screen: &Screen, global: &Global, command: &Command) -> Result<(), CommandFailure> {
     let through_the_daemon = match command {
         Command::Sync(args) if args.dry_run => return Ok(()),
         Command::Sync(_) | Command::Approve(_) | Command::Reject(_) | Command::Pause(_) | Command::Resume(_) => true,

@@ -3,6 +3,7 @@
 //! A preview is made here. What sends is done by the daemon, if one works on the state: it has the tenants' schedules, and two
 //! processes never write for one tenant.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::engine::{Engine, Wish};
 use crate::files;
 use crate::model::{HoldReason, RunStatus, TenantName, TenantState};
 use crate::plan::Plan;
-use crate::store::{Sign, Stores};
+use crate::store::{Sign, Stores, Trigger};
 use crate::tenancy::{Broken, Loaded, Tenant};
 
 pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, CommandFailure> {
@@ -62,7 +63,8 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
         }
         let meter = Meter::of(args.metrics_file.as_ref(), &usable.loaded.stores);
         leave_out_retired(screen, &mut usable.loaded, meter.as_ref());
-        let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None, trigger: None };
+        let trigger = (!args.yes && !std::io::stdin().is_terminal()).then_some(Trigger::Timer);
+        let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None, trigger };
         let ended = many(screen, usable.loaded, usable.broken, &wish, args.detailed_exitcode, meter.as_ref()).await;
         return left_behind(screen, meter.as_ref(), ended);
     }
@@ -294,8 +296,9 @@ async fn there(
     let process = daemon.hello().process;
     let listed = (screen.format == Format::Human).then(|| report_view::listed(screen));
     let (name, file) = (&tenant.name, tenant.fingerprint());
-    let Wish { dry_run, only, expected_plan, .. } = wish.clone();
-    let wish = RunOptions { dry_run, only, expected_plan };
+    let Wish { dry_run, only, expected_plan, trigger } = wish.clone();
+    let unattended = trigger == Some(Trigger::Timer);
+    let wish = RunOptions { dry_run, only, expected_plan, unattended };
     let request = ControlRequest::Sync { tenant: name.to_string(), wish, file, listed };
     let bar = screen.bar();
     let behind = |since| screen.note(format!("a run of {name} is under way since {since}; this one follows it"));

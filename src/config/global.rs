@@ -139,6 +139,9 @@ pub struct FloorApprovalTable {
     pub reason: Option<ReasonRule>,
     /// See `[approval]` of a tenant file.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_sync: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<bool>,
     /// See `[approval]` of a tenant file.
     #[serde(skip_serializing_if = "Option::is_none")]

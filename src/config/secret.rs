@@ -97,6 +97,16 @@ impl SecretError {
         }
     }
 
+    /// The beginning of a command line that runs a command beside the service with the credential that is missing here.
+    pub fn command_with_credentials(&self) -> Option<String> {
+        match self {
+            Self::NoCredentials(name) => Some(format!(
+                "systemd-run --pipe --wait --quiet --uid=rosterd -p LoadCredential={name}:/etc/rosterd/credentials/{name} rosterd …"
+            )),
+            _ => None,
+        }
+    }
+
     /// Whether another process, the service itself, may well have the secret that is missing here.
     pub fn may_differ_elsewhere(&self) -> bool {
         match self {

@@ -453,6 +453,9 @@ pub struct ApprovalTable {
     pub people: u32,
     /// Whether an approval needs a reason.
     pub reason: ReasonRule,
+    /// The first sync of the tenant, if nobody typed it: a run of the daemon's schedule, or `rosterd sync --all` without a terminal and without
+    /// `--yes`, changes nothing until it was approved, or until a typed `rosterd sync TENANT` has ended with exit code 0 or 4.
+    pub first_sync: bool,
     /// New accounts.
     pub create: bool,
     /// Accounts of users that are in the app already and that rosterd neither created nor released itself. `after_first`: once a
@@ -478,6 +481,7 @@ impl Default for ApprovalTable {
         Self {
             people: 1,
             reason: ReasonRule::Optional,
+            first_sync: true,
             create: false,
             adopt: AdoptApproval::default(),
             update: false,

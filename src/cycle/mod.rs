@@ -48,7 +48,7 @@ use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
 use crate::store::{
-    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StateView,
+    Approvals, Decision, Effect, FirstSync, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StateView,
     StoreError, Trigger, Weighed,
 };
 use crate::time_limit::TimeLimit;
@@ -178,7 +178,7 @@ async fn observed(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'
         match &ended {
             Ok(report) => report.tell(),
             // What it said may name people: it is for whoever asked.
-            Err(_) => tracing::warn!("came to no plan"),
+            Err(_) => tracing::info!("came to no plan"),
         }
         ended
     }
@@ -521,6 +521,22 @@ impl CycleJob<'_> {
         }
     }
 
+    /// Whether everything is held because this is the tenant's first sync and nobody typed it.
+    fn holds_first_sync(&self, ask: &Ask<'_>) -> bool {
+        self.limits.first_sync && !ask.trigger.is_typed() && self.state.first_sync_waits()
+    }
+
+    /// Writes into the report whether the tenant's first sync still waits. It is done once it was approved, or a run that somebody typed has
+    /// completed for everybody.
+    fn settle_first_sync(&self, ask: &Ask<'_>, whole: bool, report: &mut CycleReport) {
+        if report.first_sync.is_some() || !self.state.first_sync_waits() {
+            return;
+        }
+        let completed = whole && matches!(report.status(), RunStatus::Ok | RunStatus::Partial);
+        let counts = ask.trigger.is_typed() || !self.limits.first_sync;
+        report.first_sync = Some(if completed && counts { FirstSync::Done } else { FirstSync::Waits });
+    }
+
     /// The run's last words: the summary, the end of adopt-only, the index of the next quiet cycle.
     async fn close(
         &self,
@@ -543,6 +559,7 @@ impl CycleJob<'_> {
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
             ledger.trusted(&report.run, Reason::LookedThrough).await?;
         }
+        self.settle_first_sync(ask, whole, &mut report);
         let (clock, clock_doubted) = time::mark(self, self.state.last_approved().is_some());
         let summary = RunSummary { clock, clock_doubted, ..report.to_summary(Some(self.settings)) };
         ledger.run_ended(summary).await?;

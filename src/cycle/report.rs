@@ -17,7 +17,8 @@ use crate::model::{
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
 use crate::store::{
-    Approvals, Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StateView, StoreError,
+    Approvals, Decision, FirstSync, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StateView,
+    StoreError,
 };
 
 /// A cycle, for people and scripts. `planned = done + held + failed` holds for a run (I11).
@@ -73,6 +74,8 @@ pub struct CycleReport {
     pub reading: Option<Duration>,
     /// The signs of suspension to keep on record, where they are not those that are.
     pub signs: Option<BTreeSet<StatusSign>>,
+    /// Whether the tenant's first sync still waits; `None` if it was done before.
+    pub first_sync: Option<FirstSync>,
     /// Names of members that lead nowhere.
     pub dangling: DanglingNames,
     /// Their number, to keep on record where it is not the one that is.
@@ -141,6 +144,7 @@ impl CycleReport {
             read: None,
             reading: None,
             signs: None,
+            first_sync: None,
             dangling: DanglingNames::default(),
             dangling_accepted: None,
             judged: None,
@@ -175,9 +179,11 @@ impl CycleReport {
         let held_for = |codes: &[HoldCode]| self.holds.iter().any(|hold| codes.contains(&hold.code()));
         // A run that was held for an address has read nothing.
         let moved = held_for(&[HoldCode::TargetChange, HoldCode::SourceChange]);
-        self.counts_accepted = !moved && !held_for(&[HoldCode::SourceShrink]);
+        // What nobody has looked at yet is no reading that later ones are measured by.
+        let unseen = held_for(&[HoldCode::FirstSync]);
+        self.counts_accepted = !moved && !unseen && !held_for(&[HoldCode::SourceShrink]);
         let settings = [HoldCode::SettingsChange, HoldCode::MatchingChange, HoldCode::Upgrade];
-        self.settings_accepted = !moved && !held_for(&settings);
+        self.settings_accepted = !moved && !unseen && !held_for(&settings);
     }
 
     /// What waits for a decision, as `status` shows it and `approve` takes it; `None` if nothing does.
@@ -337,6 +343,7 @@ impl CycleReport {
             addresses: self.addresses.clone(),
             quiet_at: self.quiet_at.clone(),
             clock: None,
+            first_sync: self.first_sync,
             clock_doubted: false,
             started: self.started,
             ended: self.ended,

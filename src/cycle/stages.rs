@@ -8,9 +8,9 @@ use super::{
 use crate::apply::Turns;
 use crate::desired::Desired;
 use crate::guard::{self, Cleared, Facts};
-use crate::model::{Lane, Op};
+use crate::model::{HoldCode, HoldReason, Lane, Op};
 use crate::plan::{self, Answers, Operation, Plan, Survey, TenantLinks};
-use crate::store::{IndexDraft, StoreError};
+use crate::store::{FirstSync, IndexDraft, StoreError};
 
 impl CycleJob<'_> {
     /// The stages of a run, in the order of design decision 5: the leavers, then everything. Gives the index for the next quiet cycle.
@@ -62,6 +62,7 @@ impl CycleJob<'_> {
         ask: &Ask<'_>,
     ) -> Result<Option<RunWriter<'w>>, StoreError> {
         let waits = self.policy.loosened.as_ref().is_some_and(|loosened| loosened.holds_all);
+        let waits = waits || self.holds_first_sync(ask);
         let whole = ask.only.is_some() || ask.expected_plan.is_some() || waits || self.state.is_approval_waiting()?;
         Ok(writer.filter(|_| !whole))
     }
@@ -100,7 +101,9 @@ impl CycleJob<'_> {
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
         report.names = names_in(&plan, state, Some(desired.snapshot))?;
         time::ask(self, &plan).await;
+        let first_sync = self.holds_first_sync(ask);
         let facts = Facts {
+            first_sync,
             strangers: strangers(survey),
             missing: missing(survey),
             loosened: self.policy.loosened.clone(),
@@ -109,6 +112,10 @@ impl CycleJob<'_> {
             ..self.facts(desired, &plan)?
         };
         let cleared = self.judge(writer, plan, &facts, report).await?;
+        let holds_it = |hold: &HoldReason| hold.code() == HoldCode::FirstSync;
+        if first_sync && !cleared.plan().operations.is_empty() && !cleared.holds().iter().any(holds_it) {
+            report.first_sync = Some(FirstSync::Done);
+        }
         report.judged = Some(self.clock.now());
         report.set_aside = survey.waiting.len() as u64;
         let ledger = writer.map(|writer| writer.ledger);

@@ -117,10 +117,11 @@ impl Daemon {
     /// Reads these tenants, or all if none is named.
     fn begin_read(&mut self, only: Vec<String>) {
         let (config, was_watched) = (self.settings.config.clone(), self.watch.is_on());
+        let stores = self.settings.stores.clone();
         self.loading.reads.spawn_blocking(move || {
             // Before they are read: what changes meanwhile is seen afterwards.
             let marks = (was_watched || is_watched(&config)).then(|| marks(&config)).flatten();
-            let usable = load_usable(&config, &only);
+            let usable = load_usable(&config, &only, Some(&stores));
             LoadedFiles { usable, marks, is_partial: !only.is_empty() }
         });
     }

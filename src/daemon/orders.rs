@@ -48,9 +48,10 @@ impl Daemon {
                 self.reload(Some((from, caller)));
             }
             ControlRequest::Sync { tenant, wish, file, listed } => {
-                let RunOptions { dry_run, only, expected_plan } = wish;
-                // A person asked: what a request says of that is not heard.
-                let wish = Wish { dry_run, only, expected_plan, trigger: Some(Trigger::Command) };
+                let RunOptions { dry_run, only, expected_plan, unattended } = wish;
+                // A person asked, unless the request itself says that it was a timer: that can only hold more.
+                let trigger = if unattended { Trigger::Timer } else { Trigger::Command };
+                let wish = Wish { dry_run, only, expected_plan, trigger: Some(trigger) };
                 let order = RunOrder { wish, listed: listed.unwrap_or(usize::MAX), caller };
                 self.order(&tenant, file, order);
             }

@@ -424,7 +424,13 @@ fn part_of<'a>(text: &str, mut names: impl Iterator<Item = &'a str>) -> Option<S
 
 /// A connection that can't even be prepared: a secret, a file or an address.
 fn not_prepared(side: &str, error: &EngineError) -> Finding {
-    Finding::wrong(side, error.to_string(), "`rosterd check` shows the place in the file")
+    match error {
+        // What is wrong with it is said once, with its place in the file.
+        EngineError::Secret(_) => {
+            Finding::wrong(side, "not asked: its secret can't be read", "the line `configuration` above says why")
+        }
+        error => Finding::wrong(side, error.to_string(), "`rosterd check` shows the place in the file"),
+    }
 }
 
 fn unread(error: &SourceError) -> Finding {

@@ -365,6 +365,18 @@ impl Cleared {
         }
     }
 
+    /// The first sync of a tenant waits until somebody has looked at it. Checked last, so that an approval covers what the other checks
+    /// found, and listed first, since it holds everything.
+    pub(super) fn check_first_sync(&mut self, facts: &Facts) {
+        if !facts.first_sync || self.plan.operations.is_empty() {
+            return;
+        }
+        let operations = &self.plan.operations;
+        let creates = operations.iter().filter(|operation| operation.op() == Op::CreateUser).count() as u64;
+        self.hold_all(HoldReason::FirstSync { changes: operations.len() as u64, creates });
+        self.holds.rotate_right(1);
+    }
+
     /// Names that go round in a circle are all changed, or none: a third name is for a moment only.
     pub(super) fn check_names(&mut self) {
         let operations = &self.plan.operations;

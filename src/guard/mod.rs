@@ -60,6 +60,8 @@ pub struct GuardLimits {
     pub ask_before: BTreeSet<Op>,
     /// When the adoption of a user's account waits for approval.
     pub adopt: AdoptApproval,
+    /// Whether the first sync of a tenant waits for approval if nobody typed it.
+    pub first_sync: bool,
 }
 
 /// What `[guard]` says, and `[approval]` if it is left out.
@@ -79,6 +81,7 @@ impl From<&GuardTable> for GuardLimits {
             identifier_changes: table.identifier_changes,
             ask_before: BTreeSet::new(),
             adopt: AdoptApproval::default(),
+            first_sync: true,
         }
     }
 }
@@ -136,6 +139,8 @@ pub struct Facts {
     pub lost_signs: LostSigns,
     /// Names of members that lead nowhere.
     pub dangling: Dangling,
+    /// Whether this is a tenant's first sync and nobody typed it.
+    pub first_sync: bool,
     /// Why the state can't be believed yet.
     pub adopt_only: Option<String>,
     /// The account that the token belongs to, where the app tells.
@@ -261,6 +266,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &GuardLimits) -> Cleared {
     cleared.check_creates(facts, limits);
     cleared.check_replaced();
     cleared.check_names();
+    cleared.check_first_sync(facts);
     cleared
 }
 

@@ -168,11 +168,26 @@ impl<'w, 't> Here<'w, 't> {
         }
     }
 
+    /// A test that a filter names in its argument: `select("endingwith", …)`, `selectattr("type", "eq", …)`.
+    fn flaw_of_named_test(&self, filter: &str) -> Option<Flaw> {
+        let place = match filter {
+            "select" | "reject" => 2,
+            "selectattr" | "rejectattr" if self.sign(3, ",") => 4,
+            _ => return None,
+        };
+        let word = self.word(place).filter(|_| self.sign(1, "("))?;
+        let name = word.unquoted()?;
+        (!TESTS.contains(&name)).then(|| unknown(Some(word.at.clone()), "test", name, &TESTS))
+    }
+
     fn flaw_of_name(&self, word: &ExpressionToken<'_>) -> Option<Flaw> {
         let name = word.text;
         let at = Some(word.at.clone());
         if self.is_filter() {
-            return (!FILTERS.contains(&name)).then(|| unknown(at, "filter", name, &FILTERS));
+            return match FILTERS.contains(&name) {
+                true => self.flaw_of_named_test(name),
+                false => Some(unknown(at, "filter", name, &FILTERS)),
+            };
         }
         if self.is_test() && name != "not" {
             return (!TESTS.contains(&name)).then(|| unknown(at, "test", name, &TESTS));

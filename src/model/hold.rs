@@ -171,6 +171,10 @@ pub struct RekeyOutcome {
 #[serde(tag = "reason", rename_all = "snake_case", remote = "Self")]
 #[expect(missing_docs, reason = "`HoldCode::summary` and the sentence say it")]
 pub enum HoldReason {
+    FirstSync {
+        changes: u64,
+        creates: u64,
+    },
     RemovalsPerDay {
         now: u64,
         lost: u64,
@@ -346,6 +350,7 @@ impl HoldReason {
     /// Its stable code.
     pub fn code(&self) -> HoldCode {
         match self {
+            Self::FirstSync { .. } => HoldCode::FirstSync,
             Self::RemovalsPerDay { .. } => HoldCode::RemovalsPerDay,
             Self::GroupRemovals { .. } => HoldCode::GroupRemovals,
             Self::SourceShrink { .. } => HoldCode::SourceShrink,

@@ -18,6 +18,7 @@ pub enum HoldScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "`summary` says what each one holds")]
 pub enum HoldCode {
+    FirstSync,
     RemovalsPerDay,
     GroupRemovals,
     SourceShrink,
@@ -63,7 +64,8 @@ struct HoldCodeRow {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
+        Self::FirstSync,
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -120,6 +122,7 @@ impl HoldCode {
     /// What releases it, beside what its own sentence says.
     pub fn release(self) -> &'static str {
         match self {
+            Self::FirstSync => "`rosterd sync TENANT`, typed, once it ends with 0 or 4; or an approval",
             Self::RemovalsPerDay => {
                 "the directory, once it shows these users as active again; the limit, as removals become older than 24 hours; or an approval"
             }
@@ -175,6 +178,12 @@ impl HoldCode {
         let approvable = |name, scope, summary| HoldCodeRow { name, scope, approvable: true, summary };
         let never = |name, scope, summary| HoldCodeRow { name, scope, approvable: false, summary };
         match self {
+            Self::FirstSync => approvable(
+                "first_sync",
+                All,
+                "everything in the first sync of a tenant that nobody typed: a run of the daemon's schedule, or `rosterd sync --all` without a \
+                 terminal and without `--yes`. `[approval] first_sync = false` turns it off",
+            ),
             Self::RemovalsPerDay => approvable(
                 "removals_per_day",
                 Kind,

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use resources::{COMMON, ENTERPRISE, GROUP, USER};
-pub use spelling::{Misspelt, in_user, is_folded_name, names_of_users, position};
+pub use spelling::{Misspelt, in_user, is_folded_name, misspelt_in_user, names_of_users, position};
 
 /// The JSON type of an attribute (RFC 7643 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Attributes of a user as somebody wrote them: which one is meant, or what is wrong with the spelling.
 
-use super::{COMMON, ENTERPRISE, Located, ResourceType, USER};
+use super::{Attribute, COMMON, ENTERPRISE, Located, ResourceType, USER};
 
 /// Why a name is no attribute although it looks like one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,27 @@ pub fn in_user(urn: Option<&str>, name: &str, parted: bool) -> Result<Option<Loc
         return fault(format!("`{name}` has no parts"), &format!("{short}{name}"));
     }
     Ok(Some(found))
+}
+
+/// How many letters a misspelt name may differ by from the one that is meant; a short name by fewer.
+const EDITS: usize = 2;
+
+/// The attribute of a user that a name which no schema has was most likely meant to be: one within two edits of it. A name that only lacks the
+/// plural's `s`, such as `role`, is one that many apps have.
+pub fn misspelt_in_user(urn: Option<&str>, name: &str) -> Option<&'static str> {
+    if ResourceType::User.find(urn, name).is_some() {
+        return None;
+    }
+    let known: Vec<&Attribute> = match urn {
+        None => COMMON.iter().chain(USER.attributes).collect(),
+        Some(urn) if urn == ENTERPRISE.urn => ENTERPRISE.attributes.iter().collect(),
+        Some(_) => Vec::new(),
+    };
+    let allowed = EDITS.min(name.chars().count() / 3);
+    let is_singular = |known: &str| known.strip_suffix('s') == Some(name);
+    let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(name, known.name), known.name));
+    let near = near.filter(|(edits, known)| *edits <= allowed && !is_singular(known)).min();
+    near.map(|(_, known)| known)
 }
 
 /// Whether a user is called by the values of an attribute: people name each other by these, and they are protected by these.

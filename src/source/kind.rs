@@ -64,6 +64,11 @@ pub trait DirectoryKind: Sync {
     /// The product that a tenant has, if its table is of this kind.
     fn product(&self, tables: &SourceTables) -> Option<&'static str>;
 
+    /// Whether the directory assigns groups to an app. Where it assigns none, only `[scope]` says who belongs.
+    fn assigns_groups(&self) -> bool {
+        true
+    }
+
     /// What is known of its records before they are read.
     ///
     /// # Errors
@@ -175,6 +180,12 @@ pub fn products() -> impl Iterator<Item = &'static str> {
 /// The usual mapping of a product; nothing for one that is not known.
 pub fn default_mapping(product: &str) -> &'static [DefaultMapping] {
     of_product(product).map(|product| product.mapping).unwrap_or_default()
+}
+
+/// Whether a product's directory assigns groups to an app; so for one that is not known.
+pub fn assigns_groups(product: &str) -> bool {
+    let is_of = |kind: &&&dyn DirectoryKind| kind.products().iter().any(|own| own.name == product);
+    KINDS.iter().find(is_of).is_none_or(|kind| kind.assigns_groups())
 }
 
 /// What the vendor of a product chooses otherwise, for tenants of one app.

@@ -274,6 +274,9 @@ pub trait Baseline: Send + Sync {
     /// Whether group management was off in the last run that found it so, and no run has found it on since.
     fn groups_were_off(&self) -> bool;
 
+    /// Whether the tenant's first sync still waits: nobody has approved it, and no run that somebody typed has completed.
+    fn first_sync_waits(&self) -> bool;
+
     /// The plan that was approved last, while no run has ended since.
     fn last_approved(&self) -> Option<String>;
 }

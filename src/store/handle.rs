@@ -74,6 +74,12 @@ impl Stores {
         self.backend.owner()
     }
 
+    /// Whether this process may not look into the folder.
+    pub fn is_closed_to_this_process(&self) -> bool {
+        let looked = std::fs::read_dir(&self.disk.folder);
+        looked.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    }
+
     /// What they stand on.
     pub fn surroundings(&self) -> Surroundings {
         self.backend.surroundings(None)

@@ -67,6 +67,7 @@ impl MemoryStore {
             tenant: tenant.to_string(),
             format: FORMAT,
             why: "new tenant".to_owned(),
+            replaces: false,
         })?;
         Ok(store)
     }

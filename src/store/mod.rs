@@ -76,8 +76,8 @@ pub use mark::{Sign, TenantMark};
 pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine};
 pub use notes::{Leased, Notes};
 pub use record::{
-    CallIntent, ClockMark, Continued, Effect, FailureNote, GuardSettings, JournalEvent, OutcomeResult, Record,
-    RunSummary, SettingsMark, Trigger, UndoneEffect,
+    CallIntent, ClockMark, Continued, Effect, FailureNote, FirstSync, GuardSettings, JournalEvent, OutcomeResult,
+    Record, RunSummary, SettingsMark, Trigger, UndoneEffect,
 };
 pub use sightings::Sightings;
 pub use state::{ReadStore, Store};

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::FORMAT;
 use super::backend::{BROKEN_MARK, INDEX, Log, LogSegment};
+use super::baseline::Baseline;
 use super::cache::Cache;
 use super::error::{Notice, StoreError};
 use super::handle::TenantStore;
@@ -79,12 +80,26 @@ impl TenantStore {
         if let Some(state) = self.read()? {
             return Ok(state);
         }
-        let event =
-            JournalEvent::Opened { tenant: self.name.to_string(), format: FORMAT, why: "new tenant".to_owned() };
+        let event = JournalEvent::Opened {
+            tenant: self.name.to_string(),
+            format: FORMAT,
+            why: "new tenant".to_owned(),
+            replaces: false,
+        };
         let record = Record { seq: 1, prev: String::new(), at: SystemClock.now(), event, was: None };
         let mut tail = Tail::default();
         tail.record(&record, "");
         Ok(ReadStore { cache: Cache::beside(self.log(), 0), tail, notes: self.notes.clone() })
+    }
+
+    /// Whether the tenant's first sync is still to come. A state that can't be read is one of a tenant that was synced: what is wrong with it is
+    /// reported where it is opened.
+    pub fn awaits_first_sync(&self) -> bool {
+        match self.read() {
+            Ok(Some(state)) => Baseline::first_sync_waits(&state),
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 }
 
@@ -115,15 +130,15 @@ impl Opening<'_> {
             }
             (Look::Nothing, None) => {
                 self.notices.push(Notice::New);
-                self.begin("there was no state: a new tenant, or its state was lost")?
+                self.begin("there was no state: a new tenant, or its state was lost", false)?
             }
         };
         Ok((found, self.notices))
     }
 
-    fn begin(&self, why: &str) -> Result<OpenedJournal, StoreError> {
-        let (appender, first) =
-            Appender::begin(&**self.log, &self.leased.lease, self.state.name.as_str(), why, self.now)?;
+    fn begin(&self, why: &str, replaces: bool) -> Result<OpenedJournal, StoreError> {
+        let name = self.state.name.as_str();
+        let (appender, first) = Appender::begin(&**self.log, &self.leased.lease, name, (why, replaces), self.now)?;
         let mut tail = Tail::default();
         tail.record(&first.record, &first.hash);
         Ok(OpenedJournal { appender, tail })
@@ -157,7 +172,7 @@ impl Opening<'_> {
     fn start_over(&mut self, why: String) -> Result<OpenedJournal, StoreError> {
         let name = format!("damaged-{}", self.now.strftime("%Y%m%dT%H%M%SZ"));
         let to = self.leased.backend.archive().set_aside(&self.leased.lease, &name)?;
-        let found = self.begin(&format!("the state was damaged: {why}"))?;
+        let found = self.begin(&format!("the state was damaged: {why}"), true)?;
         self.notices.push(Notice::MovedAside { why, to });
         Ok(found)
     }

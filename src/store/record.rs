@@ -42,6 +42,9 @@ pub enum JournalEvent {
         format: u32,
         /// Why the journal is new: `new tenant`, or what became of the old one.
         why: String,
+        /// Whether it takes the place of a damaged or lost journal: the tenant is not a new one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        replaces: bool,
     },
     /// A run begins.
     RunStarted {
@@ -195,6 +198,9 @@ pub struct Continued {
     /// What the clocks showed when they could be trusted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockMark>,
+    /// Whether the tenant's first sync still waits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_sync_waits: bool,
 }
 
 /// The guard's and the approvals' settings of a run, in the words of the tenant file. Keys that a version does not know are kept.
@@ -241,14 +247,33 @@ impl SettingsMark {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// A person, or a timer outside of rosterd.
+    /// A person.
     Command,
+    /// `rosterd sync --all` without a terminal, as a timer outside of rosterd starts it.
+    Timer,
     /// The daemon's schedule.
     Schedule,
     /// A person who takes a run back.
     Undo,
     /// A person who ends the connection.
     Retire,
+}
+
+impl Trigger {
+    /// Whether a person started it.
+    pub fn is_typed(self) -> bool {
+        !matches!(self, Self::Timer | Self::Schedule)
+    }
+}
+
+/// What became of a tenant's first sync (`[approval] first_sync`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstSync {
+    /// Nobody has approved it, and no run that somebody typed has completed.
+    Waits,
+    /// It was approved, or a run that somebody typed has completed.
+    Done,
 }
 
 /// How a call went.
@@ -354,6 +379,9 @@ pub struct RunSummary {
     /// What the clocks showed, if they could be trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockMark>,
+    /// Whether the tenant's first sync still waits after this run; `None` if it was done before, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_sync: Option<FirstSync>,
     /// Whether they could not: then nothing counts as old by this run's time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clock_doubted: bool,
@@ -361,4 +389,14 @@ pub struct RunSummary {
     pub started: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
+}
+
+impl RunSummary {
+    /// Whether the tenant's first sync is done after this run. Earlier versions did not say: there a run that completed counts.
+    pub fn ends_first_sync(&self) -> bool {
+        match self.first_sync {
+            Some(what) => what == FirstSync::Done,
+            None => self.counts.is_some() && self.status != RunStatus::Failed,
+        }
+    }
 }

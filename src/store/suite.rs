@@ -67,6 +67,7 @@ pub(super) fn intent(user: &str) -> CallIntent {
 
 pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
     RunSummary {
+        first_sync: None,
         run: RunId::from(run),
         plan: "p".into(),
         status: RunStatus::Ok,

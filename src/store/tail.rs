@@ -57,6 +57,8 @@ pub(super) struct Tail {
     pub(super) clock: Option<ClockMark>,
     /// Whether an undo put something back that is held.
     pub(super) taken_back: bool,
+    /// Whether the tenant was synced once, so that no first sync waits any more.
+    pub(super) was_synced: bool,
     /// When it was last found unknown who had lost access lately.
     pub(super) losses_unknown_at: Option<Timestamp>,
     /// Objects set aside, so that a quiet cycle knows them without the cache.
@@ -77,7 +79,10 @@ impl Tail {
             _ => self.quiet_at = None,
         }
         match &record.event {
-            JournalEvent::Opened { why, .. } => self.adopt_only = Some(why.clone()),
+            JournalEvent::Opened { why, replaces, .. } => {
+                self.adopt_only = Some(why.clone());
+                self.was_synced = *replaces;
+            }
             JournalEvent::Doubted { why, losses_unknown } => {
                 self.adopt_only = Some(why.clone());
                 if *losses_unknown {
@@ -95,6 +100,9 @@ impl Tail {
             }
             JournalEvent::Noted { effects, .. } => self.mutate(effects),
             JournalEvent::RunEnded(summary) => {
+                if summary.ends_first_sync() {
+                    self.was_synced = true;
+                }
                 self.counts = summary.counts.or(self.counts);
                 self.reading_s = summary.reading_s.or(self.reading_s);
                 self.dangling = summary.dangling.or(self.dangling);
@@ -175,6 +183,7 @@ impl Tail {
         self.groups_off = before.groups_off;
         self.losses_unknown_at = before.losses_unknown_at;
         self.taken_back = before.taken_back;
+        self.was_synced = !before.first_sync_waits;
         self.clock.clone_from(&before.clock);
         self.failed = before.failed.iter().flatten().cloned().collect();
         self.failed_overflowed = before.failed.is_none();
@@ -204,6 +213,7 @@ impl Tail {
             groups_off: self.groups_off,
             losses_unknown_at: self.losses_unknown_at,
             taken_back: self.taken_back,
+            first_sync_waits: !self.was_synced,
             clock: self.clock.clone(),
         }
     }

@@ -20,7 +20,7 @@ use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{Copy, Look, ReadError, Reader, look};
 use super::mark::Sign;
-use super::record::{Effect, JournalEvent, RunSummary};
+use super::record::{Effect, FirstSync, JournalEvent, RunSummary};
 use super::state::ReadStore;
 use super::{FORMAT, chunks, disk, hex};
 use crate::model::{Reason, RunId, TenantName};
@@ -282,7 +282,16 @@ fn carry_over(state: &ReadStore, exported: Timestamp, now: Timestamp) -> Result<
     for run in state.runs(usize::MAX)?.into_iter().filter(later) {
         // Only what it created counts: what it saw of directory and file is not what this state knows.
         let (counts, settings, reading_s, addresses, quiet_at) = Default::default();
-        let run = RunSummary { counts, settings, reading_s, addresses, quiet_at, clock: None, ..run };
+        let run = RunSummary {
+            counts,
+            settings,
+            reading_s,
+            addresses,
+            quiet_at,
+            clock: None,
+            first_sync: Some(FirstSync::Waits),
+            ..run
+        };
         events.push(JournalEvent::RunEnded(Box::new(run)));
     }
     Ok(events)

@@ -283,6 +283,10 @@ impl<S: HasRows> Baseline for S {
         self.with_tail(|tail| tail.groups_off)
     }
 
+    fn first_sync_waits(&self) -> bool {
+        self.with_tail(|tail| !tail.was_synced)
+    }
+
     fn last_approved(&self) -> Option<String> {
         self.with_tail(|tail| tail.approved.clone())
     }

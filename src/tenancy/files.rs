@@ -12,9 +12,6 @@ use crate::config::{forms, load, words};
 use crate::files::trust;
 use crate::model::TenantName;
 
-/// Where `rosterd.toml` is if nobody says otherwise.
-pub const DEFAULT_CONFIG: &str = "/etc/rosterd/rosterd.toml";
-
 /// `rosterd.toml` with its paths made whole.
 #[derive(Debug)]
 pub struct GlobalConfig {

@@ -9,6 +9,7 @@ use crate::config::profiles::attributes_at_odds;
 use crate::config::tenant::{DeprovisioningAction, TenantFile};
 use crate::mapping::Mapping;
 use crate::model::Path;
+use crate::schema;
 
 /// All of it.
 pub(super) fn check(
@@ -26,6 +27,7 @@ pub(super) fn check(
     groups(document, file, profile, found);
     required(document, profile, mapping, found);
     never_sent(document, profile, mapping, found);
+    misspelt(document, profile, found);
     groups_by_put(document, profile, found);
     matching(document, file, profile, mapping, found);
     switched_off(document, file, found);
@@ -107,6 +109,26 @@ fn never_sent(document: &Document<'_>, profile: &Profile, mapping: &Mapping, fou
             .find(|key| Path::parse(key).is_ok_and(|key| key.parts().attribute == path.parts().attribute));
         let message = format!("{} does not know `{name}`, so it is never sent", app(profile));
         found.push(document.warning(&["users", "attributes", key.unwrap_or(&name)], message, "remove the line"));
+    }
+}
+
+/// An attribute that neither SCIM nor the profile has, and that is nearly spelt like one of SCIM's: the app would pass over it without a word.
+fn misspelt(document: &Document<'_>, profile: &Profile, found: &mut Vec<Diagnostic>) {
+    let Some(written) = document.table_at(&["users", "attributes"]) else { return };
+    for key in written.keys().map(|key| key.get_ref().as_ref()) {
+        let Ok(path) = Path::parse(key) else { continue };
+        let (urn, name) = (path.parts().urn, path.parts().attribute);
+        let is_known = profile
+            .attributes
+            .iter()
+            .any(|(known, _)| known.parts().urn == urn && known.parts().attribute.eq_ignore_ascii_case(name));
+        if let Some(meant) = schema::misspelt_in_user(urn, name).filter(|_| !is_known) {
+            found.push(document.error(
+                &["users", "attributes", key],
+                format!("SCIM has no attribute `{name}`"),
+                format!("did you mean `{meant}`? an attribute of the app's own is named in its profile: `[attributes.{name:?}]`"),
+            ));
+        }
     }
 }
 

@@ -81,7 +81,8 @@ impl<'a> Named<'a> {
 
     fn secret(key: Vec<&'a str>, path: &Path) -> Option<Self> {
         match secret::refusal(path) {
-            Some(SecretError::Unfit { path: shown, why, remedy }) if is_read_here(path) => {
+            // A secret that is still to be written must not be put where others could exchange it.
+            Some(SecretError::Unfit { path: shown, why, remedy }) if is_read_here(path) || is_missing(path) => {
                 Some(Self { key, message: format!("the secret file {shown} is refused: {why}"), remedy })
             }
             _ => None,
@@ -92,6 +93,10 @@ impl<'a> Named<'a> {
 /// A file that this process can't read is the business of the one that can.
 fn is_read_here(path: &Path) -> bool {
     access(path, Access::READ_OK).is_ok()
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn at_their_keys(source: &SourceText, named: Vec<Named<'_>>) -> Vec<Diagnostic> {

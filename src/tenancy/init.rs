@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::differences::{self, SettingKey};
 use super::paths::beside;
+use super::places;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles::{self, AppFolder, TenantTemplate};
 use crate::config::schema;
@@ -107,7 +108,7 @@ pub fn init_with(config: &Path, plan: &InitPlan, choices: &Choices) -> Result<In
     let secrets_folder = make_secrets_folder(&secrets)?.then_some(secrets);
     let mut written = Vec::new();
     if first_time {
-        create(config, GLOBAL)?;
+        create(config, &GLOBAL.replacen("\"state\"", &format!("{:?}", places::state_for(config)), 1))?;
         written.push(config.to_owned());
     }
     let schema = beside(&path, Path::new(SCHEMA));
@@ -205,7 +206,10 @@ pub(super) fn template(plan: &InitPlan, directory: &DirectoryProduct, app: &Tena
         plan.tenant
     );
     text.push_str(directory.template);
-    text.push_str(SCOPE);
+    text.push_str(&match kind::assigns_groups(&plan.source) {
+        true => SCOPE.to_owned(),
+        false => SCOPE.replacen(SCOPE_ASSIGNED, SCOPE_NAMED, 1),
+    });
     target(plan, app, &mut text);
     text.push_str(&users(plan, app));
     text.push_str(directory.around_mapping[0]);
@@ -236,6 +240,11 @@ fn attributes(plan: &InitPlan, directory: &DirectoryProduct, app: &TenantTemplat
     }
     rules
 }
+
+/// What the template says of groups, for a directory that assigns some to the app and for one that does not.
+const SCOPE_ASSIGNED: &str = "# Who belongs. Without `groups`: every group the directory assigns to the app.\n# groups = [{ name = \"Staff *\" }]\n";
+const SCOPE_NAMED: &str =
+    "# Who belongs: the members of these groups. `*` stands for any text.\ngroups = [{ name = \"YOUR-GROUP\" }]\n";
 
 const SCOPE: &str = r#"
 [scope]

@@ -1,8 +1,9 @@
 //! A tenant made ready. In: the path of `rosterd.toml`. Out: tenants that can't be invalid, or every mistake of every file.
 //!
-//! `config` checks each file by itself; here the mapping language, profiles and files are brought together. Knows no network
-//! and no state.
+//! `config` checks each file by itself; here the mapping language, profiles and files are brought together. Knows no network,
+//! and of a state only whether its tenant has been synced.
 
+mod belonging;
 mod credentials;
 mod differences;
 mod editors;
@@ -16,6 +17,7 @@ mod init;
 mod neighbours;
 mod paths;
 mod placeholders;
+mod places;
 mod ready;
 mod report;
 mod world;
@@ -26,11 +28,12 @@ mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
 pub use differences::differences;
-pub use files::{DEFAULT_CONFIG, GlobalConfig};
+pub use files::GlobalConfig;
 pub use floor::Floor;
 pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
 pub use init::{Choices as InitChoices, InitPlan, InitReport, init, init_with};
+pub use places::default_config;
 pub use ready::Tenant;
 pub use report::{CheckReport, Checked};
 
@@ -95,7 +98,15 @@ pub struct Broken {
 /// # Errors
 /// Every mistake of every file that was asked for.
 pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
-    let Usable { mut loaded, broken } = load_usable(path, only)?;
+    load_beside(path, only, None)
+}
+
+/// [`load()`] with states elsewhere than `rosterd.toml` says.
+///
+/// # Errors
+/// As there.
+pub fn load_beside(path: &Path, only: &[String], stores: Option<&Stores>) -> Result<Loaded, Vec<Diagnostic>> {
+    let Usable { mut loaded, broken } = load_usable(path, only, stores)?;
     // A file whose name can't be a tenant's is reported as a broken file of no tenant.
     let misnamed = loaded.warnings.iter().any(Diagnostic::is_error);
     if broken.is_empty() && !misnamed {
@@ -109,23 +120,28 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 
 /// Reads the same, and keeps tenants without mistakes apart from those with some. A file whose name can't be a tenant's is
 /// told among the warnings, as the error it is. A tenant whose files do not answer in time is one with a mistake; it delays the
-/// others by a moment only. This blocks for seconds at most: `CHECK_LIMIT` for `rosterd.toml`, and about as long for all tenants.
+/// others by a moment only. The states are those of `stores`, or of the folder that `rosterd.toml` names. This blocks for seconds at most:
+/// `CHECK_LIMIT` for `rosterd.toml`, and about as long for all tenants.
 ///
 /// # Errors
 /// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
-pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
+pub fn load_usable(path: &Path, only: &[String], stores: Option<&Stores>) -> Result<Usable, Vec<Diagnostic>> {
     let (GlobalConfig { file, state_dir, tenants_dir, floor }, (listed, mut misnamed)) = list_in_time(path, only)?;
     match guarded::state(&state_dir) {
         Some(found) if found.is_error() => return Err(vec![found]),
         found => misnamed.extend(found),
     }
-    let mut loaded =
-        Loaded { global: file, stores: Stores::on_disk(state_dir), tenants: Vec::new(), warnings: misnamed };
+    let mut loaded = Loaded {
+        global: file,
+        stores: stores.cloned().unwrap_or_else(|| Stores::on_disk(state_dir)),
+        tenants: Vec::new(),
+        warnings: misnamed,
+    };
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
         let read: Box<dyn FnOnce() -> _ + Send> = Box::new({
-            let (path, floor) = (path.clone(), floor.clone());
-            move || read_tenant(&name, &path, &floor)
+            let (path, floor, stores) = (path.clone(), floor.clone(), loaded.stores.clone());
+            move || read_tenant(&name, &path, &floor, &stores)
         });
         (format!("checking {}", path.display()), read)
     });
@@ -205,8 +221,8 @@ pub fn names(path: &Path, only: &[String]) -> Result<Vec<TenantName>, Vec<Diagno
 
 /// Checks everything that can be checked without a network: what [`load()`] checks, and whether the secrets and files that
 /// tenants name are there and fit to be used.
-pub fn check(path: &Path, only: &[String]) -> CheckReport {
-    let Usable { loaded, broken } = match load_usable(path, only) {
+pub fn check(path: &Path, only: &[String], stores: Option<&Stores>) -> CheckReport {
+    let Usable { loaded, broken } = match load_usable(path, only, stores) {
         Ok(usable) => usable,
         Err(found) => return CheckReport::new(found, Vec::new()),
     };
@@ -232,11 +248,12 @@ pub fn check(path: &Path, only: &[String]) -> CheckReport {
 }
 
 /// Reads one tenant file; `None` if it has an error.
-fn read_tenant(name: &TenantName, path: &Path, floor: &Floor) -> (Option<Tenant>, Vec<Diagnostic>) {
+fn read_tenant(name: &TenantName, path: &Path, floor: &Floor, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let tenant = match load::read_text(path) {
         Ok(source) => ready::make(name, source, floor, &mut found).filter(|tenant| {
             found.extend(guarded::tenant(tenant));
+            found.extend(belonging::check(tenant, stores));
             !found.iter().any(Diagnostic::is_error)
         }),
         Err(error) => {

@@ -150,7 +150,7 @@ fn one_broken_tenant_disturbs_no_other() {
     site.write("tenants/.good.toml.swp", "x");
     site.write("tenants/.hidden.toml", "x");
     site.write("tenants/good.toml~", "x");
-    let usable = load_usable(&site.config(), &[]).unwrap();
+    let usable = load_usable(&site.config(), &[], None).unwrap();
     let names: Vec<_> = usable.loaded.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
     assert_eq!(names, ["good"]);
     assert_eq!((usable.broken.len(), usable.broken[0].name.as_str()), (1, "bad"));
@@ -175,11 +175,11 @@ fn a_tenant_that_does_not_exist_is_answered_with_the_nearest() {
 #[test]
 fn without_a_configuration_the_way_to_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let report = check(&folder.path().join("rosterd.toml"), &[]);
+    let report = check(&folder.path().join("rosterd.toml"), &[], None);
     assert!(report.diagnostics[0].hint.as_ref().unwrap().contains("rosterd init TENANT"));
     assert!(!report.is_good());
     std::fs::write(folder.path().join("rosterd.toml"), "").unwrap();
-    let report = check(&folder.path().join("rosterd.toml"), &[]);
+    let report = check(&folder.path().join("rosterd.toml"), &[], None);
     assert!(report.diagnostics[0].message.contains("the folder with the tenant files can't be read"));
 }
 
@@ -264,7 +264,7 @@ fn i6_check_looks_whether_secrets_can_be_used() {
     let target =
         "[target]\nbase_url = 'https://app.acme-x.test/scim'\ntoken = { file = '../token' }\nca_file = 'ca.pem'\n";
     site.tenant("acme", &format!("[source.file]\npath = 'nobody.json'\n{target}"));
-    let shown = site.shown(&check(&site.config(), &[]).diagnostics);
+    let shown = site.shown(&check(&site.config(), &[], None).diagnostics);
     assert!(shown.contains("acme.toml:2:8: warning: "), "the directory file may come later: {shown}");
     assert!(shown.contains("acme.toml:5:18: error: the secret file token does not exist"), "{shown}");
     assert!(shown.contains("acme.toml:6:11: error: tenants/ca.pem can't be read"), "{shown}");
@@ -272,7 +272,7 @@ fn i6_check_looks_whether_secrets_can_be_used() {
     site.write("token", "s3cr3t");
     site.write("tenants/ca.pem", "-----BEGIN CERTIFICATE-----\n");
     std::fs::set_permissions(site.folder.path().join("token"), std::fs::Permissions::from_mode(0o644)).unwrap();
-    let report = check(&site.config(), &[]);
+    let report = check(&site.config(), &[], None);
     let shown = site.shown(&report.diagnostics);
     assert!(
         shown.contains("others can read or change it (mode 644)") && shown.contains("= hint: chmod 600 "),
@@ -282,7 +282,7 @@ fn i6_check_looks_whether_secrets_can_be_used() {
     assert_eq!((report.errors(), report.tenants[0].errors), (1, 1));
 
     std::fs::set_permissions(site.folder.path().join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
-    assert!(check(&site.config(), &[]).is_good());
+    assert!(check(&site.config(), &[], None).is_good());
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_report_counts_for_people_and_programs() {
     let site = Site::new();
     site.tenant("good", &with_file(""));
     site.tenant("bad", &with_file("[scope]\ngroups = []\nprotect = ['']\n"));
-    let report = check(&site.config(), &[]);
+    let report = check(&site.config(), &[], None);
     assert_eq!(
         (report.errors(), report.warnings()),
         (2, 2),
@@ -315,7 +315,7 @@ fn mp7_two_tenants_of_one_app_are_told_of_each_other() {
     site.tenant("two", &with("https://APP.acme-x.test:443/scim/"));
     site.tenant("other", &with("https://app.acme-x.test/scim/v2"));
     for only in [&[][..], &["one".to_owned()]] {
-        let shown = site.shown(&check(&site.config(), only).diagnostics);
+        let shown = site.shown(&check(&site.config(), only, None).diagnostics);
         assert!(shown.contains("one.toml:4:12: warning: `two` has this `base_url` too"), "{shown}");
         assert!(!shown.contains("other.toml:4:12"), "{shown}");
         let loaded = load(&site.config(), only).unwrap();
@@ -340,7 +340,7 @@ fn approval_of_adoptions_is_a_word_or_a_flag() {
         assert_eq!(site.ready(&with_file(written)).file.approval.adopt, meant, "{written}");
     }
     site.tenant("acme", &with_file("[approval]\nadopt = 'after_frist'\n"));
-    let shown = site.shown(&check(&site.config(), &[]).diagnostics);
+    let shown = site.shown(&check(&site.config(), &[], None).diagnostics);
     assert!(shown.contains("did you mean `after_first`?"), "{shown}");
 }
 
@@ -397,7 +397,7 @@ fn what_init_writes_passes_check_once_the_secrets_are_there() {
             }
             std::fs::write(folder.path().join("etc/people.json"), r#"{"users":[]}"#).unwrap();
             // What is still to be filled in is reported at the lines that `init` names, and nothing else is.
-            let unfilled = check(&config, &[]).diagnostics;
+            let unfilled = check(&config, &[], None).diagnostics;
             let lines: Vec<usize> = made.to_edit.iter().map(|(line, _)| *line).collect();
             for one in &unfilled {
                 let line: usize = one.location().split(':').nth(1).unwrap().parse().unwrap();
@@ -408,7 +408,7 @@ fn what_init_writes_passes_check_once_the_secrets_are_there() {
             let filled = placeholder.iter().fold(text, |text, word| text.replace(word.as_str(), "acme"));
             std::fs::write(&path, filled.replace("example.org", "corp.test").replace("example.com", "corp.test"))
                 .unwrap();
-            assert_eq!(render(&check(&config, &[]).diagnostics, false), "", "{source} {app}");
+            assert_eq!(render(&check(&config, &[], None).diagnostics, false), "", "{source} {app}");
 
             // A second time nothing is written, and what is there stays.
             std::fs::write(&path, "mine").unwrap();
@@ -527,7 +527,7 @@ fn every_mistake_of_a_file_is_told_at_once_also_beside_one_in_the_directorys_tab
         std::fs::create_dir(folder.path().join("tenants")).unwrap();
         std::fs::write(&config, "state_dir = 'state'\n").unwrap();
         std::fs::write(folder.path().join("tenants/acme.toml"), text).unwrap();
-        let told = render(&check(&config, &[]).diagnostics, false);
+        let told = render(&check(&config, &[], None).diagnostics, false);
         assert!(told.contains("there is no key `") && told.contains("usernam"), "{table}: {told}");
     }
 }
@@ -615,4 +615,82 @@ fn init_that_fails_on_the_way_leaves_no_tenant_and_goes_on_when_repeated() {
     assert!(!folder.path().join("tenants/acme.toml").exists() && !config.exists());
     std::fs::remove_file(folder.path().join("secrets")).unwrap();
     assert!(init(&config, &plan).unwrap().written.last().unwrap().ends_with("tenants/acme.toml"));
+}
+
+const LDAP: &str = "[source.ldap]\nurl = 'ldaps://ldap.corp.test'\nbind_dn = 'cn=reader'\nbase = 'dc=corp'\npassword = { env = 'K' }\n";
+
+#[test]
+fn a_directory_that_assigns_no_groups_needs_a_scope_before_the_first_sync() {
+    let site = Site::new();
+    let users = "[users.attributes]\nuserName = 'uid'\n";
+    let said = |scope: &str| site.said(&format!("{LDAP}{scope}{TARGET}{users}"));
+    for nobody in ["", "[scope]\nnested = true\n"] {
+        let found = said(nobody);
+        assert!(found.contains("error: nothing says who belongs to the app"), "{nobody}: {found}");
+        assert!(found.contains("tenants/acme.toml:") && found.contains("{ name = \"App *\" }"), "{found}");
+    }
+    for somebody in ["[scope]\ngroups = [{ name = '*' }]\n", "[scope]\nusers = 'uid is defined'\nall_users = true\n"] {
+        assert!(!said(somebody).contains("nothing says who belongs"), "{somebody}");
+    }
+    assert!(!site.said(&with_file("")).contains("nothing says"), "a file says which groups are assigned");
+}
+
+#[test]
+fn a_misspelt_scim_attribute_is_an_error_and_one_of_the_apps_own_is_none() {
+    let site = Site::new();
+    let said =
+        |attributes: &str| site.said(&with_file(&format!("[users.attributes]\nuserName = 'userName'\n{attributes}\n")));
+    for (written, meant) in
+        [("dispalyName = 'title'", "displayName"), ("titel = 'title'", "title"), ("nickNmae = 'title'", "nickName")]
+    {
+        let found = said(written);
+        assert!(
+            found.contains("error: SCIM has no attribute") && found.contains(&format!("did you mean `{meant}`?")),
+            "{found}"
+        );
+    }
+    for fine in ["role = 'title'", "heapRole = 'title'", "'urn:acme:x:dispalyName' = 'title'"] {
+        assert!(!said(fine).contains("did you mean"), "{fine}: {}", said(fine));
+    }
+    let own = "dispalyName = 'title'\n[target.override_profile.attributes.'dispalyName']\nmutability = 'immutable'";
+    assert!(!said(own).contains("did you mean"), "the profile knows it: {}", said(own));
+}
+
+#[test]
+fn a_test_that_select_names_is_checked_before_any_user_is() {
+    let site = Site::new();
+    let said = |filter: &str| {
+        site.said(&with_file(&format!(
+            "[users.attributes]\nuserName = '''userName'''\ntitle = '''title | {filter} | one'''\n"
+        )))
+    };
+    for filter in [
+        r#"select("endingwth", "x")"#,
+        r#"reject("endingwth", "x")"#,
+        r#"selectattr("type", "endingwth", "x")"#,
+        r#"rejectattr("type", "endingwth")"#,
+    ] {
+        let found = said(filter);
+        assert!(
+            found.contains("there is no test `endingwth`") && found.contains("did you mean `endingwith`?"),
+            "{filter}: {found}"
+        );
+    }
+    for filter in [r#"select("endingwith", "x")"#, "select", r#"selectattr("type")"#, r#"map("nothing of ours")"#] {
+        assert!(!said(filter).contains("there is no test"), "{filter}: {}", said(filter));
+    }
+}
+
+#[test]
+fn i6_a_folder_of_secrets_that_others_can_write_is_an_error_before_there_is_a_secret() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    let secrets = site.folder.path().join("secrets");
+    std::fs::create_dir(&secrets).unwrap();
+    std::fs::set_permissions(&secrets, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let text = with_file("").replace("{ env = 'ROSTERD_TEST_UNSET_TOKEN' }", "{ file = '../secrets/acme' }");
+    let found = site.said(&text);
+    assert!(found.contains("error: the secret file") && found.contains("chmod go-w"), "{found}");
+    std::fs::set_permissions(&secrets, std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(!site.said(&text).contains("chmod go-w"));
 }

@@ -605,7 +605,11 @@ fn init_writes_files_that_check_accepts() {
             let text = std::fs::read_to_string(&path).unwrap();
             let unfilled = rosterd.run(&["check", "acme"]);
             assert_eq!(unfilled.code, Some(if text.contains("YOUR-") { 78 } else { 0 }), "{}", unfilled.stderr);
-            std::fs::write(&path, text.replace("YOUR-TENANT", "acme").replace("example.", "acme.")).unwrap();
+            std::fs::write(
+                &path,
+                text.replace("YOUR-TENANT", "acme").replace("YOUR-GROUP", "Staff").replace("example.", "acme."),
+            )
+            .unwrap();
             let filled = rosterd.run(&["check", "acme"]);
             assert_eq!(filled.expect_code(0).stderr, "");
             let again = rosterd.run(&["init", "acme", "--source", source, "--app", app]);
@@ -622,7 +626,7 @@ fn init_names_what_to_edit_and_the_commands_that_follow_with_the_configuration_i
     let made = rosterd.run(&["init", "acme", "--source", "openldap", "--app", "heap"]);
     let said = &made.expect_code(0).stdout;
     let text = std::fs::read_to_string(rosterd.path().join("tenants/acme.toml")).unwrap();
-    for sign in ["ldap.example.org", "YOUR-TENANT", "../secrets/ldap", "../secrets/acme"] {
+    for sign in ["ldap.example.org", "YOUR-GROUP", "YOUR-TENANT", "../secrets/ldap", "../secrets/acme"] {
         let number = 1 + text.lines().position(|line| line.contains(sign)).unwrap();
         assert!(
             said.lines().any(|line| line.contains(sign) && line.contains(&format!("line {number:>3}:"))),

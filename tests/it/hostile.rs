@@ -437,7 +437,7 @@ fn hostile(desk: &Desk, share: &Share) -> Vec<&'static str> {
     good(desk, "x-check");
     let ldap = format!(
         "schedule = \"every {EVERY}s\"\n[source.ldap]\nurl = \"{}\"\nbind_dn = \"cn=reader\"\npassword = {{ file = \"../app.token\" }}\nbase = \"dc=x\"\n\
-         allow_plain_loopback = true\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n",
+         allow_plain_loopback = true\n[scope]\ngroups = [{{ name = \"*\" }}]\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n",
         endless_directory(),
         desk.base_url
     );

@@ -19,10 +19,11 @@ pub(crate) fn desk(url: &str, preset: &str, base: &str, more: &str) -> Desk {
 /// Writes the tenant file again.
 pub(crate) fn tenant(desk: &Desk, url: &str, preset: &str, base: &str, more: &str) {
     let password = desk.rosterd.secret("ldap.secret", READER_PASSWORD);
+    let scope = if more.contains("[scope]") { "" } else { "[scope]\ngroups = [{ name = '*' }]\n" };
     let file = format!(
         "[source.ldap]\nurl = '{url}'\nallow_plain_loopback = true\nloopback_port_may_change = true\npreset = '{preset}'\n\
          bind_dn = '{READER_DN}'\npassword = {{ file = '{}' }}\nbase = '{base}'\npage_size = 500\n{more}\n\
-         [target]\nbase_url = '{}'\ntoken = {{ file = '../app.token' }}\nrate = '1000/s'\nallow_http_loopback = true\n",
+         {scope}[target]\nbase_url = '{}'\ntoken = {{ file = '../app.token' }}\nrate = '1000/s'\nallow_http_loopback = true\n",
         password.display(),
         desk.proxy.base_url,
     );

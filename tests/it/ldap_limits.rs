@@ -78,7 +78,7 @@ fn desk(head: &str, url: &str, more: &str) -> Desk {
         &format!(
             "{head}[source.ldap]\nurl = \"{url}\"\nallow_plain_loopback = true\nbind_dn = \"cn=reader\"\n\
              password = {{ file = \"../ldap.secret\" }}\nbase = \"dc=x\"\ntimeout_secs = 20\n{more}\n\
-             [target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n\
+             [scope]\ngroups = [{{ name = \"*\" }}]\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n\
              [users.attributes]\nuserName = \"uid\"\n",
             desk.base_url
         ),

@@ -25,6 +25,7 @@ mod errands;
 mod evidence;
 mod faults;
 mod files;
+mod first_sync;
 mod guards;
 mod guides;
 mod heap;

@@ -66,7 +66,7 @@ fn company(machine: &Machine, token: &str) {
     directory(machine, &["ann", "bo"]);
     let tenant = format!(
         "schedule = \"every 1s\"\n[source.file]\npath = \"../people.json\"\n[target]\nbase_url = \"http://127.0.0.1:18080/scim/v2\"\n\
-         allow_http_loopback = true\ntoken = {token}\n"
+         allow_http_loopback = true\ntoken = {token}\n[approval]\nfirst_sync = false\n"
     );
     machine.file("/etc/rosterd/tenants/acme.toml", 0o640, &tenant);
     machine.sh("chgrp rosterd /etc/rosterd/tenants/acme.toml");

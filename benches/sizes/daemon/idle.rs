@@ -29,7 +29,7 @@ pub(crate) fn measure() -> Figures {
     }
     // Once to make everybody, once more so that the next run knows that nothing is left to do.
     for _ in 0..2 {
-        assert!(command(site.path(), &["sync", "--all"]).status().expect("rosterd").success());
+        assert!(command(site.path(), &["sync", "--all", "--yes"]).status().expect("rosterd").success());
     }
     let filled = apps.iter().filter(|app| app.users().len() == PEOPLE).count();
     assert_eq!(filled, TENANTS, "all are in step");

@@ -17,6 +17,9 @@ pub(in crate::cli) struct SyncArgs {
     /// All tenants
     #[arg(long, conflicts_with = "tenants")]
     pub all: bool,
+    /// With --all and no terminal: also apply a tenant's first sync
+    #[arg(long)]
+    pub yes: bool,
     /// Only show the changes, like `rosterd plan`
     #[arg(long)]
     pub dry_run: bool,

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::tenancy;
+
 pub(super) use changes::{DecideArgs, ImportArgs, RetireArgs, RunArgs, SortKey, SyncArgs, UndoArgs};
 pub(super) use inspection::{DoctorArgs, DriftArgs, NotifyArgs, PlanArgs, WhyArgs};
 pub(super) use selection::{PauseArgs, TenantsArgs, TenantsOrAll};
@@ -42,12 +44,13 @@ pub(in crate::cli) struct Cli {
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Global {
-    /// Main configuration file
+    /// Main configuration file; default: /etc/rosterd/rosterd.toml for root or if it exists, else ~/.config/rosterd/rosterd.toml
     #[arg(
         long,
         global = true,
         value_name = "FILE",
-        default_value = "/etc/rosterd/rosterd.toml",
+        default_value_os_t = tenancy::default_config(),
+        hide_default_value = true,
         env = "ROSTERD_CONFIG",
         help_heading = GLOBAL
     )]

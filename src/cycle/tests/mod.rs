@@ -13,6 +13,7 @@ mod duplicates;
 mod evidence;
 mod failing;
 mod first;
+mod first_sync;
 mod groups;
 mod guarding;
 mod guards;

@@ -18,7 +18,7 @@ fn roll(tenants: &[(&str, &str)]) -> Roll {
         let text = format!("schedule = {schedule:?}\n{TENANT}");
         std::fs::write(folder.path().join(format!("tenants/{name}.toml")), text).unwrap();
     }
-    let usable = crate::tenancy::load_usable(&config, &[]).unwrap();
+    let usable = crate::tenancy::load_usable(&config, &[], None).unwrap();
     let broken = usable.broken.into_iter().map(|broken| (broken.name, mistake("a mistake"))).collect();
     Roll { tenants: usable.loaded.tenants, broken, is_partial: false }
 }

@@ -104,6 +104,9 @@ pub struct RunOptions {
     pub only: Option<String>,
     /// Only this plan may be carried out.
     pub expected_plan: Option<String>,
+    /// Nobody typed it: the first sync of a tenant waits for approval.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
 }
 
 /// A decision as it is asked for.

@@ -14,7 +14,7 @@ use crate::daemon::trouble::Cause;
 use crate::model::{RunStatus, TenantState};
 use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, RunSummary, Status};
 use crate::telemetry::RunProgress;
-use crate::tenancy::DEFAULT_CONFIG;
+use crate::tenancy::default_config;
 
 /// So many runs stand in the picture, and so many in the table.
 const DRAWN: usize = 60;
@@ -63,8 +63,9 @@ impl<'a> Typed<'a> {
     fn of(view: &PageView, tenant: &'a str) -> Self {
         // To be typed wherever somebody stands.
         let config = std::path::absolute(&view.config).unwrap_or_else(|_| view.config.clone());
+        let is_default = config == default_config();
         let config = config.to_string_lossy();
-        let rosterd = match config == DEFAULT_CONFIG {
+        let rosterd = match is_default {
             true => "rosterd".to_owned(),
             false => format!("rosterd --config {}", quoted(&config)),
         };

@@ -19,6 +19,19 @@ fn moved(side: &str, from: &[String], to: &[String]) -> String {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::FirstSync { changes, creates } => {
+                let (many, accounts) = match (changes, creates) {
+                    (1, _) => ("1 change waits".to_owned(), String::new()),
+                    (_, 0) => (format!("{changes} changes wait"), String::new()),
+                    (_, 1) => (format!("{changes} changes wait"), ", among them 1 new account".to_owned()),
+                    _ => (format!("{changes} changes wait"), format!(", among them {creates} new accounts")),
+                };
+                write!(
+                    f,
+                    "this is the tenant's first sync, and nobody has approved it or typed `rosterd sync` yet: {many}{accounts}. `rosterd plan` \
+                     shows them"
+                )
+            }
             Self::RemovalsPerDay { now, lost, managed, limit, none_left, unknown, who, unbound } => {
                 let none_left = if *none_left { ", and nobody would be left" } else { "" };
                 let unknown = match unknown {

@@ -84,6 +84,11 @@ impl DirectoryKind for Ldap {
         })
     }
 
+    /// A group is a group of everybody's: no entry says which app it is for.
+    fn assigns_groups(&self) -> bool {
+        false
+    }
+
     /// The product's usual attributes and those that the operator names.
     fn names(&self, tables: &SourceTables) -> Result<RecordNames, SourceError> {
         let Some(table) = &tables.ldap else { return Ok(RecordNames::default()) };

@@ -92,10 +92,10 @@ async fn the_example_reads_and_syncs_and_is_shown_by_every_command() {
         &format!("base_url = \"{}\"\nallow_http_loopback = true", server.uri()),
     );
     std::fs::write(path, text.replace("[source.toy]", "[source.toy]\napplicaton = 'Heap'")).unwrap();
-    let found = format!("{:?}", tenancy::check(&config, &[]).diagnostics);
+    let found = format!("{:?}", tenancy::check(&config, &[], None).diagnostics);
     assert!(found.contains("applicaton"), "`check` knows its keys: {found}");
     std::fs::write(path, text).unwrap();
-    assert_eq!(tenancy::check(&config, &[]).diagnostics, [], "`check` accepts what `init` wrote");
+    assert_eq!(tenancy::check(&config, &[], None).diagnostics, [], "`check` accepts what `init` wrote");
 
     let checkup = engine(&config).source().await.unwrap().examine().await;
     let seen: Vec<(&str, CheckVerdict)> = checkup.iter().map(|one| (one.check.as_str(), one.verdict)).collect();

@@ -24,10 +24,10 @@ impl Appender {
         log: &dyn Log,
         lease: &Lease,
         tenant: &str,
-        why: &str,
+        (why, replaces): (&str, bool),
         at: Timestamp,
     ) -> Result<(Self, Entry), StoreError> {
-        let event = JournalEvent::Opened { tenant: tenant.to_owned(), format: FORMAT, why: why.to_owned() };
+        let event = JournalEvent::Opened { tenant: tenant.to_owned(), format: FORMAT, why: why.to_owned(), replaces };
         let record = Record { seq: 1, prev: String::new(), at, event, was: None };
         let (text, hash) = encode_one(&record)?;
         let (end, entry) = (log.begin(lease, &text)?, Entry { record, hash: hash.clone() });

@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn p2_a_line_with_any_bit_flipped_is_noticed() {
-        let event = JournalEvent::Opened { tenant: "acme".into(), format: FORMAT, why: "new\ntenant".into() };
+        let event =
+            JournalEvent::Opened { tenant: "acme".into(), format: FORMAT, why: "new\ntenant".into(), replaces: false };
         let record = Record { seq: 1, prev: String::new(), at: jiff::Timestamp::UNIX_EPOCH, event, was: None };
         let mut bytes = Vec::new();
         let hash_of = encode(&record, &mut bytes).unwrap();

@@ -54,9 +54,16 @@ impl Rosterd {
         self.folder.path()
     }
 
-    /// Writes (again) a tenant file.
+    /// Writes (again) a tenant file, with a first sync that needs no approval: daemons of tests begin with new tenants. What is said of the first
+    /// sync itself is tested with [`Self::file`].
     pub(crate) fn tenant(&self, name: &str, toml: &str) {
-        self.file(&format!("tenants/{name}.toml"), toml);
+        const APPROVAL: &str = "[approval]\n";
+        let text = match toml.contains(APPROVAL) {
+            _ if toml.contains("first_sync") => toml.to_owned(),
+            true => toml.replacen(APPROVAL, "[approval]\nfirst_sync = false\n", 1),
+            false => format!("{toml}\n[approval]\nfirst_sync = false\n"),
+        };
+        self.file(&format!("tenants/{name}.toml"), &text);
     }
 
     /// Writes a file below the installation's folder and gives its whole path.
