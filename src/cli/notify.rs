@@ -23,7 +23,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
     }
     if receivers.is_empty() {
         let hint = "a table `[notify.ops]` in rosterd.toml with `url` and `secret` names one";
-        return Err(CommandFailure::config("nobody is told of anything: there is no receiver").hint(hint));
+        return Err(CommandFailure::config("notifications are disabled: there is no receiver").hint(hint));
     }
     if args.test {
         return test(screen, &receivers).await;
@@ -39,15 +39,15 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
         let url = receivers.get(name).map(|table| address(&table.url)).unwrap_or_default();
         screen.say(format!("{}  {url}", paint(STRONG, name)));
         match standing.delivered {
-            Some(at) => screen.say(paint(FAINT, format!("  took the last message {at}"))),
-            None => screen.say(paint(FAINT, "  has taken no message yet")),
+            Some(at) => screen.say(paint(FAINT, format!("  received the last message {at}"))),
+            None => screen.say(paint(FAINT, "  has received no message yet")),
         }
         if standing.waiting > 0 {
-            let waiting = count(standing.waiting as u64, "message waits", "messages wait");
+            let waiting = count(standing.waiting as u64, "message queued", "messages queued");
             screen.say(format!("  {}", paint(WAIT.bold(), waiting)));
         }
         if let Some(why) = &standing.trouble {
-            screen.say(format!("  {} {}", paint(REMOVE.bold(), "not taken:"), safe(why)));
+            screen.say(format!("  {} {}", paint(REMOVE.bold(), "not delivered:"), safe(why)));
         }
     }
     Ok(code::DONE)
@@ -66,7 +66,7 @@ async fn test(screen: &Screen, receivers: &Receivers) -> Result<u8, CommandFailu
         match taken {
             true => screen.say(format!("{} {name}: {}", paint(ADD, "taken"), safe(&what))),
             false => {
-                screen.say(format!("{} {name}: {}", paint(REMOVE.bold(), "not taken"), safe(&what)));
+                screen.say(format!("{} {name}: {}", paint(REMOVE.bold(), "not delivered"), safe(&what)));
                 worst = code::FAILED;
             }
         }

@@ -110,7 +110,7 @@ impl Herald {
 
     fn remember(&self) {
         if let Err(error) = self.notes.set(TOLD, &self.told) {
-            tracing::error!(%error, "what was told can't be kept: after a restart it is told again");
+            tracing::error!(%error, "could not record which notifications were sent: they are sent again after a restart");
         }
     }
 }

@@ -104,9 +104,9 @@ impl ReceiverTask {
         match self.spool.put(body, now) {
             Ok(0) => {}
             Ok(gone) => {
-                tracing::error!(receiver = self.name, gone, "too many messages wait: the oldest are thrown away");
+                tracing::error!(receiver = self.name, gone, "too many queued messages: dropping the oldest");
             }
-            Err(error) => tracing::error!(receiver = self.name, %error, "a message could not be kept and is not sent"),
+            Err(error) => tracing::error!(receiver = self.name, %error, "could not queue a message: it is not sent"),
         }
         self.wake.notify_one();
     }
@@ -145,14 +145,14 @@ impl Post {
                         receiver = self.name,
                         id = body.id,
                         why,
-                        "a message was not taken for three days: given up"
+                        "a message could not be delivered for three days: giving up"
                     );
                     self.done(&body, Some(why));
                     continue;
                 }
                 Delivery::Not(why, asked) => {
                     failures = failures.saturating_add(1);
-                    tracing::warn!(receiver = self.name, id = body.id, why, "a message was not taken");
+                    tracing::warn!(receiver = self.name, id = body.id, why, "a message was not delivered");
                     self.note(Some(why));
                     PAUSES.least(failures, asked)
                 }
@@ -163,7 +163,7 @@ impl Post {
 
     fn done(&self, body: &MessageBody, trouble: Option<String>) {
         if let Err(error) = self.spool.drop(&body.id) {
-            tracing::error!(receiver = self.name, %error, "a message that was sent can't be taken away: it is sent again");
+            tracing::error!(receiver = self.name, %error, "could not remove a sent message from the queue: it is sent again");
         }
         self.note(trouble);
     }
@@ -174,7 +174,7 @@ impl Post {
         let before: ReceiverStatus = notes.get(&name).ok().flatten().unwrap_or_default();
         let delivered = if trouble.is_none() { Some(self.clock.now()) } else { before.delivered };
         if let Err(error) = notes.set(&name, &ReceiverStatus { waiting: 0, delivered, trouble }) {
-            tracing::warn!(receiver = self.name, %error, "how messages are taken could not be noted");
+            tracing::warn!(receiver = self.name, %error, "could not record the delivery status");
         }
     }
 }

@@ -169,7 +169,7 @@ const SCENARIOS: &[Scenario] = &[
         "SB",
         &["i2_somebody_edits_the_filter", "i2_somebody_edits_the_scope"],
     ),
-    Scenario("C2", "people are matched by something else", "I3: held before the first call", "SB", &[]),
+    Scenario("C2", "users are matched by something else", "I3: held before the first call", "SB", &[]),
     Scenario("C3", "a tenant is pointed at another app", "I4: held before the first call", "SB", &[]),
     Scenario(
         "C4",
@@ -601,7 +601,7 @@ fn scenarios() -> (String, Vec<String>) {
 /// What follows a failed call: the table that the code itself reads.
 fn steps() -> String {
     let words = |step: AfterFailure| match step {
-        AfterFailure::Fail => "set aside",
+        AfterFailure::Fail => "failed",
         AfterFailure::FailAndLookUp => "set aside, and look what is there",
         AfterFailure::Retry => "wait, repeat",
         AfterFailure::LookUpThenRetry => "wait, look, repeat if it is not there",

@@ -296,7 +296,7 @@ mod tests {
         }
 
         async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
-            progress.stage("reading people", None);
+            progress.stage("reading users", None);
             for page in 0.. {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 let id = format!("u{page}");
@@ -333,7 +333,7 @@ mod tests {
             let said = error.to_string();
             let SourceError::TimeLimit { rows, .. } = error else { panic!("{said}") };
             assert!(rows == after || rows + 1 == after, "a page a second: {rows}");
-            for part in ["entries had come", "reading people", "nothing was planned", "read.time_limit = \""] {
+            for part in ["entries had come", "reading users", "nothing was planned", "read.time_limit = \""] {
                 assert!(said.contains(part), "{part}: {said}");
             }
         }

@@ -308,7 +308,7 @@ impl Cache {
     fn set_aside(&self) -> Result<(), StoreError> {
         let RowSpace::Folder(path) = &self.place else { return Ok(()) };
         let aside = self.folder.join("cache-broken");
-        let failed = |source| StoreError::io("move aside", path, source);
+        let failed = |source| StoreError::io("move away", path, source);
         match fs::remove_dir_all(&aside) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}

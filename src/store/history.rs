@@ -6,11 +6,15 @@
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{good_lines, segments};
 use super::record::{JournalEvent, Record, RunSummary};
 use crate::files;
+use crate::model::RunId;
 
 /// How much of the journal's end is read.
 const READ: u64 = 1 << 20;
@@ -43,6 +47,37 @@ impl TenantStore {
         }
         runs.drain(..runs.len().saturating_sub(most));
         Ok(runs)
+    }
+}
+
+/// A run that started, and of whose end there is no record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterruptedRun {
+    /// Its id.
+    pub run: RunId,
+    /// When it started.
+    pub started: Timestamp,
+}
+
+impl TenantStore {
+    /// The last run, if the journal's end shows its start and not its end, and no process is at work on the tenant now.
+    ///
+    /// # Errors
+    /// When the journal is there and can't be read.
+    pub fn interrupted_run(&self) -> Result<Option<InterruptedRun>, StoreError> {
+        let journal = self.folder().join("journal");
+        let failed = |source| StoreError::io("read", &journal, source);
+        let Some(last) = segments(&journal).map_err(failed)?.into_iter().next_back() else { return Ok(None) };
+        let end = read_end(&last.path, READ).map_err(failed)?;
+        let mut open = None;
+        for record in good_lines(&end).filter_map(|json| serde_json::from_slice::<Record>(json).ok()) {
+            match record.event {
+                JournalEvent::RunStarted { run, .. } => open = Some(InterruptedRun { run, started: record.at }),
+                JournalEvent::RunEnded(_) => open = None,
+                _ => {}
+            }
+        }
+        Ok(open.filter(|_| self.notes().holder().is_none()))
     }
 }
 

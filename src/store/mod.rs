@@ -69,6 +69,7 @@ pub use error::{Notice, StoreError};
 pub use forget::Forgotten;
 pub use handle::{Stores, TenantStore};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text};
+pub use history::InterruptedRun;
 pub use import_log::{ImportLog, ImportPast};
 pub use imports::{
     ImportChoice, ImportEnd, ImportLease, ImportNote, ImportOrder, ImportResult, ImportState, ImportWait, Making,

@@ -200,7 +200,7 @@ impl Opening<'_> {
     fn start_over(&mut self, machine: Machine, why: String) -> Result<OpenedJournal, StoreError> {
         let to = self
             .move_aside()
-            .map_err(|source| StoreError::io("move aside the damaged state in", self.folder, source))?;
+            .map_err(|source| StoreError::io("move the damaged state away in", self.folder, source))?;
         let found = self.begin(machine, &format!("the state was damaged: {why}"))?;
         self.notices.push(Notice::MovedAside { why, to });
         Ok(found)

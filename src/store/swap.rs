@@ -33,7 +33,7 @@ pub(super) fn make_room(folder: &Path) -> Result<PathBuf, StoreError> {
 /// Takes away what was made ready and is not wanted.
 pub(super) fn clear_room(folder: &Path) {
     if let Err(error) = fs::remove_dir_all(folder.join(READY)) {
-        tracing::debug!(%error, "what was made ready stays; the next attempt puts it aside");
+        tracing::debug!(%error, "could not remove prepared files; the next attempt moves them away");
     }
 }
 

@@ -124,8 +124,8 @@ fn directory_file(document: &Document<'_>, path: &Path, found: &mut Vec<Diagnost
 fn secret_missing(document: &Document<'_>, path: &[&str], error: &SecretError) -> Diagnostic {
     let (message, remedy) = (error.what(), error.remedy().unwrap_or_else(|| "put the secret there".to_owned()));
     if error.may_differ_elsewhere() {
-        let hint =
-            "it may be there for the service, which has another environment; `rosterd doctor` there tells".to_owned();
+        let hint = "it may be there for the service, which has another environment; `rosterd doctor` there shows it"
+            .to_owned();
         return document.warning(path, message, hint);
     }
     document.error(path, message, remedy)

@@ -123,7 +123,7 @@ fn a_directory_that_shows_less_than_it_should_is_wrong() {
 
     desk.directory(&json!({"users": company()["users"], "groups": []}));
     desk.tenant("");
-    assert!(at(&findings(&desk, 0).1, "scope", "warning")["detail"].as_str().unwrap().contains("nobody belongs"));
+    assert!(at(&findings(&desk, 0).1, "scope", "warning")["detail"].as_str().unwrap().contains("no user belongs"));
 
     std::fs::write(desk.rosterd.path().join("people.json"), "{\"users\": [").unwrap();
     let found = findings(&desk, 1).1;

@@ -140,7 +140,7 @@ impl HttpDirectory for JumpCloud {
             && meant != is
         {
             return Err(SourceError::Settings(format!(
-                "the credential shows people of the organisation {is}, and `org_id` is {meant}: it belongs to another organisation"
+                "the credential shows users of the organisation {is}, and `org_id` is {meant}: it belongs to another organisation"
             )));
         }
         in_small_letters(&mut record);
@@ -251,7 +251,7 @@ impl HttpDirectory for JumpCloud {
     /// lists an app's users, for its own import, only over that connection. It is asked once. Nothing where the answer tells nothing.
     async fn look(&self, web: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
         let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
-        let said = format!("{shown}: {groups} groups and {users} people are bound to it");
+        let said = format!("{shown}: {groups} groups and {users} users are bound to it");
         let path = ["v2", "applications", binding.application.id.as_str(), "import", "users"];
         let question = ApiRequest::get("users to import", path).with("isCount", true).with("limit", 1);
         let reply = web.api.find_once(&question, 404).await.ok().flatten();

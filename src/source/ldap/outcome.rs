@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn search(rc: u32) -> SourceError {
-        let about = SearchContext { what: "people", base: "dc=x", bind_dn: "cn=reader", received: 500 };
+        let about = SearchContext { what: "users", base: "dc=x", bind_dn: "cn=reader", received: 500 };
         of_search(&result(rc, ""), about).unwrap_err()
     }
 

@@ -58,7 +58,7 @@ impl HttpDirectory for Toy {
     }
 
     fn users(&self) -> List {
-        list("people", &["people"], ListPaging::Position).since("born")
+        list("users", &["people"], ListPaging::Position).since("born")
     }
 
     fn user_by_id(&self, id: &str) -> Option<ApiRequest> {

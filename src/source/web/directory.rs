@@ -340,7 +340,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     /// What the application tells for `doctor`: the sentence on who has it, and more findings.
     async fn look(&self, _: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
         let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
-        (format!("{shown}: {groups} groups and {users} people are bound to it"), Vec::new())
+        (format!("{shown}: {groups} groups and {users} users are bound to it"), Vec::new())
     }
 }
 

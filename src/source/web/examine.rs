@@ -91,7 +91,7 @@ async fn bound<D: HttpDirectory>(
                     let shown = binding.application.shown();
                     Finding::warning(
                         CHECK,
-                        format!("{shown} has nothing bound to it: nobody belongs to the app"),
+                        format!("{shown} has nothing bound to it: no user belongs to the app"),
                         words.bind,
                     )
                 }

@@ -123,18 +123,15 @@ impl List {
                 match object.remove(self.envelope.rows) {
                     Some(Value::Array(rows)) => rows,
                     _ => {
-                        return Err(malformed(&format!(
-                            "no such JSON as expected: `{}` is no list",
-                            self.envelope.rows
-                        )));
+                        return Err(malformed(&format!("unexpected JSON: `{}` is no list", self.envelope.rows)));
                     }
                 }
             }
-            _ => return Err(malformed("no such JSON as expected: it is no list")),
+            _ => return Err(malformed("unexpected JSON: it is no list")),
         };
         let object = |row: Value| match row {
             Value::Object(object) => Ok(object),
-            _ => Err(malformed("no such JSON as expected: an entry is no object")),
+            _ => Err(malformed("unexpected JSON: an entry is no object")),
         };
         let rows = rows.into_iter().map(object).collect::<Result<_, _>>()?;
         Ok((rows, total, next.filter(|next| !next.trim().is_empty())))

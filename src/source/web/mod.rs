@@ -361,7 +361,7 @@ impl Api {
         if is_html(reply) {
             return Err(malformed(self.said(reply)));
         }
-        let odd = |error: serde_json::Error| malformed(format!("no such JSON as expected: {error}"));
+        let odd = |error: serde_json::Error| malformed(format!("unexpected JSON: {error}"));
         serde_json::from_slice::<Unique>(without_mark(&reply.body)).map_err(odd)?;
         serde_json::from_slice(without_mark(&reply.body)).map_err(odd)
     }

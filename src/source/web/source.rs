@@ -161,7 +161,7 @@ impl<D: HttpDirectory> WebSource<D> {
     }
 
     async fn users(&self, directory: &D, progress: &dyn Progress) -> Result<Vec<(Box<str>, UserRecord)>, SourceError> {
-        progress.stage("reading people", None);
+        progress.stage("reading users", None);
         let make = |id: &str, record| directory.user(id, record);
         let all = self.web.api.list(&directory.users(), self.web.at_once, progress, &make).await;
         let all = all.map_err(|error| D::explain(error, ApiRight::Read))?;
@@ -173,7 +173,7 @@ impl<D: HttpDirectory> WebSource<D> {
             users = all.len(),
             "the list of users does not show all that is needed, so users are read one by one"
         );
-        progress.stage("reading people one by one", Some(all.len() as u64));
+        progress.stage("reading users one by one", Some(all.len() as u64));
         let read = |(id, listed): (Box<str>, UserRecord)| async move {
             // Whoever went away meanwhile is as the list showed; the next reading will not find them.
             let user = self.user(directory, &id).await?.unwrap_or(listed);
@@ -236,7 +236,7 @@ impl<D: HttpDirectory> WebSource<D> {
         while let Some((at, answer)) = answers.next().await {
             match answer {
                 Err(SourceError::Forbidden(why)) if shows_groups => {
-                    tracing::warn!(why, "members may not be read group by group; the list of users tells them too");
+                    tracing::warn!(why, "members may not be read group by group; reading them from the list of users");
                     return Ok(of_records(groups, wanted, users));
                 }
                 // A 403 may be a missing right, or an address that asks too fast: which it is, the other groups tell.
@@ -500,7 +500,7 @@ impl<D: HttpDirectory> NewPeople for WebSource<D> {
                     Some(user) => return Ok(Some(SourceId::new(list.id_of(user)?))),
                     // Others came: the filter was not heeded, so that nobody can be said to be missing.
                     None if D::ABOUT.filters_exactly && !users.is_empty() => {
-                        return Err(SourceError::Malformed(format!("people filtered by {name}: others came")));
+                        return Err(SourceError::Malformed(format!("users filtered by {name}: others came")));
                     }
                     None => {}
                 }
