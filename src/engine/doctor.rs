@@ -435,6 +435,7 @@ fn unread(error: &SourceError) -> Finding {
         SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
             "fix the address, the network or the certificate authorities"
         }
+        SourceError::Untrusted(_) => "fix the server's certificate, the address or `ca_file`",
         SourceError::Throttled(_) => "wait, or ask for a higher limit",
         SourceError::Settings(_) => "fix the [source] table of the tenant file",
         SourceError::Malformed(_) => "fix what the message names; no part of such a response is used",

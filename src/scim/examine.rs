@@ -233,6 +233,7 @@ fn refused(address: &str, error: &CallError) -> Finding {
         }
         FailureClass::Redirect => "put the address it redirects to into target.base_url, if it is the app's",
         FailureClass::Unreachable => "fix target.base_url, the network or target.ca_file",
+        FailureClass::Untrusted => "fix the server's certificate, target.base_url or target.ca_file",
         FailureClass::Throttled => "wait, or set a lower target.rate",
         _ => "run it again; if it persists, ask the app's administrator",
     };

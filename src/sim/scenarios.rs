@@ -645,6 +645,7 @@ fn in_words(class: FailureClass) -> &'static str {
         FailureClass::Redirect => "points elsewhere",
         FailureClass::NotScim => "answers something that is no SCIM: HTML, cut off, too large, too deep",
         FailureClass::Unreachable => "can't be reached: nothing was sent",
+        FailureClass::Untrusted => "has a certificate that is not accepted, or no TLS: nothing was sent",
         FailureClass::Unknown => "says nothing: it may have been done",
         FailureClass::Closed => "is asked no more: this process was told to stop, and nothing was sent",
     }

@@ -215,6 +215,9 @@ pub enum SourceError {
     /// No answer, or the connection broke.
     #[error("the directory did not answer: {0}")]
     Unreachable(String),
+    /// Its certificate is not accepted, or it speaks no TLS that is. Another attempt would end alike.
+    #[error("no TLS connection to the directory: {0}")]
+    Untrusted(String),
     /// It answered that it can't do this now.
     #[error("the directory answered with an error: {0}")]
     Unavailable(String),
@@ -260,6 +263,7 @@ impl SourceError {
             Self::NotGranted(text) => Self::NotGranted(reword(text)),
             Self::Forbidden(text) => Self::Forbidden(reword(text)),
             Self::Unreachable(text) => Self::Unreachable(reword(text)),
+            Self::Untrusted(text) => Self::Untrusted(reword(text)),
             Self::Unavailable(text) => Self::Unavailable(reword(text)),
             Self::Throttled(text) => Self::Throttled(reword(text)),
             Self::Malformed(text) => Self::Malformed(reword(text)),

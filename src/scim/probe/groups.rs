@@ -274,5 +274,8 @@ const VENDOR: &str = "ask the app's vendor; until it is right, do not rely on it
 
 /// Whether nothing more can be tried.
 fn ends(error: &CallError) -> bool {
-    matches!(error.class, FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect)
+    matches!(
+        error.class,
+        FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Untrusted | FailureClass::Redirect
+    )
 }

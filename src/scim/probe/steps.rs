@@ -415,7 +415,10 @@ impl Probe<'_> {
                 Err(error)
                     if matches!(
                         error.class,
-                        FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect
+                        FailureClass::Unauthorized
+                            | FailureClass::Unreachable
+                            | FailureClass::Untrusted
+                            | FailureClass::Redirect
                     ) =>
                 {
                     return Err(error.into());
@@ -509,7 +512,13 @@ impl Probe<'_> {
         let set: Attributes = [(path.clone(), Value::from(to.clone()))].into_iter().collect();
         let sent = self.write(async || app.update_user(id, &set, &[]).await).await;
         if let Err(error) = &sent
-            && matches!(error.class, FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect)
+            && matches!(
+                error.class,
+                FailureClass::Unauthorized
+                    | FailureClass::Unreachable
+                    | FailureClass::Untrusted
+                    | FailureClass::Redirect
+            )
         {
             return Err(End::Call(error.clone()));
         }

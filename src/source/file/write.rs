@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(now, format!("id;email;active;title\n1;ann@x.test;;\n{id};\"b;b@x.test\";;3\n"));
         assert_eq!(read(&source).await[1]["email"], "b;b@x.test");
         let nameless = source.create(&person(json!({"userName": "cid"}))).await.unwrap_err();
-        assert!(nameless.to_string().contains("no column to know the person by"), "{nameless}");
+        assert!(nameless.to_string().contains("no column that identifies a user"), "{nameless}");
     }
 
     #[tokio::test]

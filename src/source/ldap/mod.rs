@@ -199,6 +199,7 @@ impl Source for LdapSource {
                     SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
                         "fix source.ldap.url, the network or source.ldap.ca_file"
                     }
+                    SourceError::Untrusted(_) => "fix the server's certificate, source.ldap.url or source.ldap.ca_file",
                     SourceError::Malformed(_) => "find out what answers at source.ldap.url",
                     _ => "fix the [source.ldap] table",
                 };

@@ -124,6 +124,7 @@ fn wrong(words: &Words, check: Option<&str>, error: &SourceError) -> Finding {
         SourceError::Refused(_) | SourceError::NotGranted(_) => (words.credential[0], words.credential[1]),
         SourceError::Forbidden(_) => (words.grant[0], words.grant[1]),
         SourceError::Unreachable(_) | SourceError::Unavailable(_) => (reachable, network),
+        SourceError::Untrusted(_) => (reachable, "fix the server's certificate, the address or `ca_file`"),
         SourceError::Throttled(_) => ("limits", "wait some minutes, and lower `rate`"),
         SourceError::TimeLimit { .. } => (reachable, "find out why it takes so long, and whether `rate` is too low"),
         SourceError::Settings(_) if check.is_some() => ("address", "write its name or its id as `application`"),

@@ -14,7 +14,7 @@ use super::refusal;
 use crate::http::failure::{CallKind, FailureClass, after_try};
 use crate::http::retry::{Backoff, Waited, retry};
 use crate::http::words::{clean, without_mark};
-use crate::http::{Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method, Secret, SetupError};
+use crate::http::{Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method, Secret, SendError, SetupError};
 use crate::source::SourceError;
 
 /// A token is renewed this long before it ends.
@@ -138,6 +138,7 @@ impl Holder {
         let reply = retry(|| granting.ask(), judge, wait).await.map_err(|(refused, tried)| {
             let text = format!("a token from {}: {}", granting.endpoint.host(), refused.why);
             match refused.class {
+                FailureClass::Untrusted => SourceError::Untrusted(refused.why),
                 // 400 is how RFC 6749 §5.2 says that the credentials are wrong.
                 FailureClass::Unauthorized | FailureClass::Forbidden => SourceError::NotGranted(text),
                 FailureClass::Invalid if refused.status == Some(400) => SourceError::NotGranted(text),
@@ -176,7 +177,10 @@ impl Granting {
             ..HttpRequest::new(Method::Post, self.grant.segments.clone())
         };
         let reply = self.endpoint.send(request).await.map_err(|error| NotGranted {
-            class: FailureClass::Unknown,
+            class: match &error {
+                SendError::Untrusted(_) => FailureClass::Untrusted,
+                _ => FailureClass::Unknown,
+            },
             status: None,
             why: error.to_string(),
             retry_after: None,

@@ -143,6 +143,8 @@ enum WebCallError {
         /// Whether the directory may have acted on it.
         maybe_done: bool,
     },
+    /// The server's certificate is not accepted, or it speaks no TLS.
+    Untrusted(String),
     /// No token was to be had.
     Login(SourceError),
 }
@@ -154,6 +156,7 @@ impl WebCallError {
             Self::Refused(reply) if reply.status == 403 && is_blocked => FailureClass::Throttled,
             Self::Refused(reply) => FailureClass::of(reply.status),
             Self::Silent { .. } => FailureClass::Unknown,
+            Self::Untrusted(_) => FailureClass::Untrusted,
             Self::Login(_) => FailureClass::Unauthorized,
         }
     }
@@ -162,7 +165,7 @@ impl WebCallError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(reply) => reply.retry_after,
-            Self::Silent { .. } | Self::Login(_) => None,
+            Self::Silent { .. } | Self::Untrusted(_) | Self::Login(_) => None,
         }
     }
 }
@@ -291,6 +294,7 @@ impl Api {
         };
         let reply = match trouble {
             WebCallError::Login(error) => return Err(error.into()),
+            WebCallError::Untrusted(why) => return Err(SourceError::Untrusted(why).into()),
             WebCallError::Silent { why, maybe_done: true } => return Err(CreateError::Unclear(why)),
             WebCallError::Silent { why, maybe_done: false } => return Err(SourceError::Unreachable(why).into()),
             WebCallError::Refused(reply) => reply,
@@ -329,12 +333,13 @@ impl Api {
         self.pacer.observer().called(method, sent.as_ref().ok().map(|reply| reply.status), begun.elapsed());
         let reply = match sent {
             Ok(reply) => reply,
+            Err(SendError::Untrusted(why)) => return Err(WebCallError::Untrusted(why)),
             Err(error) => {
                 let maybe_done = is_write && matches!(error, SendError::NoAnswer(_));
                 return Err(WebCallError::Silent { why: error.to_string(), maybe_done });
             }
         };
-        tracing::debug!(product = self.product, method = method.as_str(), status = reply.status, "call");
+        tracing::debug!(product = self.product, method = method.as_str(), status = reply.status, "request");
         if !(200..300).contains(&reply.status) {
             return Err(WebCallError::Refused(reply));
         }
@@ -381,6 +386,7 @@ impl Api {
         let what = question.what;
         let reply = match trouble {
             WebCallError::Login(error) => return error,
+            WebCallError::Untrusted(why) => return SourceError::Untrusted(why),
             WebCallError::Silent { why, .. } => return SourceError::Unreachable(format!("{what}: {why}{times}")),
             WebCallError::Refused(reply) => reply,
         };
