@@ -6,7 +6,7 @@ use super::args::{Format, Global, NotifyArgs};
 use super::check;
 use super::failure::{CommandFailure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{self, Clock as _, SystemClock};
 use crate::model::text::address;
 use crate::notify::{Delivery, Message, Receivers, deliver, standings};
 use crate::tenancy;
@@ -39,7 +39,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
         let url = receivers.get(name).map(|table| address(&table.url)).unwrap_or_default();
         screen.say(format!("{}  {url}", paint(STRONG, name)));
         match standing.delivered {
-            Some(at) => screen.say(paint(FAINT, format!("  received the last message {at}"))),
+            Some(at) => screen.say(paint(FAINT, format!("  received the last message {}", clock::shown(at)))),
             None => screen.say(paint(FAINT, "  has received no message yet")),
         }
         if standing.waiting > 0 {
@@ -60,11 +60,11 @@ async fn test(screen: &Screen, receivers: &Receivers) -> Result<u8, CommandFailu
         let now = SystemClock.now();
         let body = Message::test(now).to_body(table.details);
         let (taken, what) = match deliver(table, &body, now).await {
-            Delivery::Taken(status) => (true, format!("answered {status}")),
+            Delivery::Taken(status) => (true, format!("the receiver answered {status}")),
             Delivery::Not(why, _) => (false, why),
         };
         match taken {
-            true => screen.say(format!("{} {name}: {}", paint(ADD, "taken"), safe(&what))),
+            true => screen.say(format!("{} {name}: {}", paint(ADD, "delivered"), safe(&what))),
             false => {
                 screen.say(format!("{} {name}: {}", paint(REMOVE.bold(), "not delivered"), safe(&what)));
                 worst = code::FAILED;

@@ -3,7 +3,6 @@
 //! The oldest first and one at a time. What is not taken is sent again after a while, longer each time; after three days it is
 //! given up. The policy is that of every call of this program: https or loopback, no redirect followed, limits on all of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use serde_json::{Map, Value};
+
 use super::message::MessageBody;
+use super::render::{RenderedMessage, render};
 use super::spool::{Spool, Waiting};
 use super::{ReceiverStatus, sign};
 use crate::clock::Clock;
@@ -49,27 +51,23 @@ pub async fn deliver(table: &NotifyTable, body: &MessageBody, now: Timestamp) ->
 
 async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result<Delivery, String> {
     let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
-    let key = signing_key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
     let ca_pem = match &table.ca_file {
         Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
     };
-    let seconds = now.as_second();
-    let signature = sign::signature(&key, &body.id, seconds, body.json.as_bytes());
-    let headers =
-        [("webhook-id", body.id.clone()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)];
+    let RenderedMessage { segments, query, headers, body } = in_its_form(table, body, &secret, now)?;
     // A client a try: messages are rare, and each has headers of its own.
     let client = Client::new(&ClientSettings {
         allow_http_loopback: table.allow_http_loopback,
         ca_pem,
-        extra_headers: headers.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+        extra_headers: headers,
         total_timeout: Duration::from_secs(30),
         max_body: 64 << 10,
         ..ClientSettings::new(&table.url)
     })
     .map_err(|error| error.to_string())?;
     let request =
-        HttpRequest { body: Some(body.json.clone().into_bytes()), ..HttpRequest::new(Method::Post, Vec::new()) };
+        HttpRequest { encoded_query: query, body: Some(body.into_bytes()), ..HttpRequest::new(Method::Post, segments) };
     let reply = client.send(request).await.map_err(|error| error.to_string())?;
     let host = client.host();
     Ok(match FailureClass::of(reply.status) {
@@ -81,6 +79,27 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         }
         _ => Delivery::Not(format!("{host} answered {} ({})", reply.status, reason(reply.status)), reply.retry_after),
     })
+}
+
+/// The message as its receiver takes it: by a template, or the JSON of the documentation with its signature.
+fn in_its_form(
+    table: &NotifyTable,
+    body: &MessageBody,
+    secret: &str,
+    now: Timestamp,
+) -> Result<RenderedMessage, String> {
+    if let Some(template) = table.template()? {
+        let message: Map<String, Value> =
+            serde_json::from_str(&body.json).map_err(|error| format!("the message that waited: {error}"))?;
+        return Ok(render(&template, &message, &table.values, secret));
+    }
+    let key = signing_key(secret).map_err(|why| format!("the key of the signature: {why}"))?;
+    let seconds = now.as_second();
+    let signature = sign::signature(&key, &body.id, seconds, body.json.as_bytes());
+    let headers =
+        [("webhook-id", body.id.clone()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    Ok(RenderedMessage { segments: Vec::new(), query: None, headers, body: body.json.clone() })
 }
 
 /// A receiver's task. Dropping it ends the task; what waits stays on the disk.

@@ -166,3 +166,30 @@ fn what_a_receiver_does_not_take_is_shown_and_a_test_message_tells_why() {
         assert!(!check.stderr.contains("s3cr3t"), "i6: {}", check.stderr);
     }
 }
+
+#[test]
+fn a_test_message_has_the_form_of_its_receiver() {
+    let (desk, receiver) = (Desk::new(), Receiver::start(200));
+    desk.rosterd.secret("hook.key", "T0/B0/xyz");
+    desk.rosterd.file("own.toml", "path = \"{secret}\"\nbody = '{ \"note\": \"{subject} for {team}\" }'\n");
+    let table = |name: &str, more: &str| {
+        format!(
+            "[notify.{name}]\nurl = \"{}/services\"\nsecret = {{ file = \"hook.key\" }}\nallow_http_loopback = true\n{more}\n",
+            receiver.server.uri()
+        )
+    };
+    let (slack, own) =
+        (table("slack", "format = \"slack\""), table("own", "template = \"own.toml\"\nvalues = { team = \"IT\" }"));
+    desk.rosterd.file("rosterd.toml", &format!("state_dir = \"state\"\n{slack}{own}"));
+    let sent = desk.rosterd.run(&["notify", "--test"]);
+    let shown = sent.expect_code(0).stdout.clone();
+    assert!(shown.contains("delivered slack") && shown.contains("delivered own") && !shown.contains("xyz"), "{shown}");
+    assert_eq!(receiver.bodies()[0], json!({"note": "rosterd: this is a test for IT"}));
+    assert_eq!(receiver.bodies()[1], json!({"text": "*rosterd: this is a test*\nMessages from rosterd arrive here."}));
+    let paths = receiver.runtime.block_on(receiver.server.received_requests()).unwrap();
+    assert!(paths.iter().all(|request| request.url.path() == "/services/T0/B0/xyz"), "{paths:?}");
+    assert!(paths.iter().all(|request| !request.headers.contains_key("webhook-signature")), "{paths:?}");
+    desk.rosterd.file("own.toml", "body = '{'\n");
+    let check = desk.rosterd.run(&["check"]);
+    assert!(check.expect_code(78).stderr.contains("`body` is not JSON"), "{}", check.stderr);
+}
