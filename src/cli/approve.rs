@@ -10,7 +10,7 @@ use super::args::{DecideArgs, Format, Global};
 use super::failure::{CommandFailure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use super::{check, reload, tenant_name};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::config::forms::Period;
 use crate::daemon::{ControlReply, ControlRequest, Deciding};
 use crate::engine::Engine;
@@ -212,14 +212,18 @@ fn say(
             paint(WAIT, "waiting for another person with their own account")
         )),
         (DecisionVerdict::Approve, None) if by_daemon => {
-            screen.say("  the daemon starts a run now and applies the plan if nothing has changed; `rosterd status` shows the \
-                        result");
+            screen.say(
+                "  the daemon starts a run now and applies the plan if nothing has changed; `rosterd status` shows the \
+                        result",
+            );
         }
         (DecisionVerdict::Approve, None) => screen.say(format!(
-            "  the next run carries it out if nothing has changed until then, once, before {}; `rosterd sync {tenant}` does it now",
-            decision.expires
+            "  the next run applies it once, if nothing has changed, until {}; `rosterd sync {tenant}` applies it now",
+            clock::shown(decision.expires)
         )),
-        (DecisionVerdict::Reject, _) => screen.say("  it stays held and is shown as rejected until its changes are no longer needed"),
+        (DecisionVerdict::Reject, _) => {
+            screen.say("  it stays held and is shown as rejected until its changes are no longer needed")
+        }
     }
 }
 

@@ -176,7 +176,7 @@ impl Opening<'_> {
         if let Some(cut) = cut {
             let journal = self.folder.join("journal");
             let (kept, bytes) =
-                cut_off(&journal, &cut, tail.seq).map_err(|source| StoreError::io("mend", &cut.path, source))?;
+                cut_off(&journal, &cut, tail.seq).map_err(|source| StoreError::io("repair", &cut.path, source))?;
             self.notices.push(Notice::TornTail { after: tail.seq, bytes, kept });
         }
         let mut appender = Appender::resume(machine.disk, last, self.tenant, &tail, machine.segment_bytes)?;
