@@ -27,10 +27,14 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
+        Self::named("authority of one test")
+    }
+
+    fn named(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "authority of one test");
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.self_signed(&key).unwrap();
         let itself = Shown { certificate: certificate.der().clone(), key: of(&key) };
         Self { pem: certificate.pem(), itself, issuer: Issuer::new(params, key) }
@@ -101,7 +105,7 @@ async fn a_certificate_that_is_in_order_is_accepted() {
 #[tokio::test]
 async fn each_fault_of_a_certificate_is_said_in_words_with_what_to_do() {
     type Change = fn(&mut CertificateParams);
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new(), Authority::named("another authority"));
     let past: Change = |params| {
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
     };
