@@ -167,7 +167,7 @@ fn who_stops_waiting_does_not_stop_the_run() {
     until("the second one waits", || second.stderr().contains("has been in progress since"));
     first.signal("INT");
     let first = first.wait(LIMIT);
-    assert!(first.expect_code(75).stderr.contains("goes on with acme"), "{}", first.stderr);
+    assert!(first.expect_code(75).stderr.contains("continues the run of acme"), "{}", first.stderr);
     let second = second.wait(LIMIT);
     assert_eq!(second.expect_code(0).json()["planned"], 0, "i3: the first one had done it all: {}", second.stdout);
     assert_eq!(active(&desk).len(), 3);

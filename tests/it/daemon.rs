@@ -191,7 +191,7 @@ fn a_token_that_expires_soon_is_told_by_check_doctor_and_status() {
     let file = std::fs::read_to_string(desk.rosterd.path().join("tenants/acme.toml")).unwrap();
     let with = file.replace("app.token\" }", &format!("app.token\", expires = \"{soon}\" }}"));
     desk.rosterd.tenant("acme", &with);
-    let told = format!("target.token expires in 4 days ({soon}T00:00:00Z)");
+    let told = format!("target.token expires in 4 days ({soon} 00:00 UTC)");
     let check = desk.rosterd.run(&["check", "acme"]);
     assert!(
         check.expect_code(0).stderr.contains(&told) || check.stdout.contains(&told),

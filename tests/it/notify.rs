@@ -128,7 +128,7 @@ fn what_a_receiver_does_not_take_is_shown_and_a_test_message_tells_why() {
     assert!(none.expect_code(78).stderr.contains("[notify.ops]"), "{}", none.stderr);
     with_receiver(&desk, &receiver);
     let taken = desk.rosterd.run(&["notify", "--test"]);
-    assert!(taken.expect_code(0).stdout.contains("taken ops: answered 200"), "{}", taken.stdout);
+    assert!(taken.expect_code(0).stdout.contains("delivered ops: the receiver answered 200"), "{}", taken.stdout);
     assert_eq!(receiver.types(), ["test"]);
     receiver.answers(500);
     let refused = desk.rosterd.run(&["notify", "ops", "--test", "--format", "json"]);
