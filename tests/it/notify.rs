@@ -144,7 +144,7 @@ fn what_a_receiver_does_not_take_is_shown_and_a_test_message_tells_why() {
     let daemon = desk.rosterd.spawn(&["run"]);
     let deadline = Instant::now() + Duration::from_secs(60);
     let shown = || desk.rosterd.run(&["notify"]).expect_code(0).stdout.clone();
-    while !(shown().contains("1 message waits") && shown().contains("answered 500")) {
+    while !(shown().contains("1 message queued") && shown().contains("answered 500")) {
         assert!(Instant::now() < deadline, "{}", shown());
         std::thread::sleep(Duration::from_millis(50));
     }
