@@ -127,12 +127,12 @@ impl HttpDirectory for JumpCloud {
     }
 
     fn users(&self) -> List {
-        let question = ApiRequest::get("people", ["systemusers"]).with("sort", "_id");
+        let question = ApiRequest::get("users", ["systemusers"]).with("sort", "_id");
         List { id: ["_id", "id"], ..self.list(question, ListPaging::Position).since("created") }
     }
 
     fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
-        Some(ApiRequest::get("people", ["systemusers", id]))
+        Some(ApiRequest::get("users", ["systemusers", id]))
     }
 
     fn user(&self, id: &str, mut record: Object) -> Result<UserRecord, SourceError> {
@@ -218,7 +218,7 @@ impl HttpDirectory for JumpCloud {
         let mut spellings = vec![value.to_owned(), value.to_lowercase()];
         spellings.dedup();
         let question = |spelling| {
-            ApiRequest::get("people", ["systemusers"])
+            ApiRequest::get("users", ["systemusers"])
                 .with("filter", format!("{attribute}:$eq:{spelling}"))
                 .with("fields", "username email")
                 .with("sort", "_id")

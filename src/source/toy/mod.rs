@@ -62,7 +62,7 @@ impl HttpDirectory for Toy {
     }
 
     fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
-        Some(ApiRequest::get("a person", ["people", id]))
+        Some(ApiRequest::get("a user", ["people", id]))
     }
 
     fn user(&self, _: &str, record: Object) -> Result<UserRecord, SourceError> {
