@@ -37,7 +37,7 @@ const WAITING: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Overdue {
     /// It made no progress within its limit.
-    #[error("{subject} did not answer within {} s; a network share that hangs does that", limit.as_secs_f32())]
+    #[error("{subject} did not answer within {} s, as on a network share that hangs", limit.as_secs_f32())]
     Now {
         /// What was looked at.
         subject: String,
@@ -45,17 +45,13 @@ pub enum Overdue {
         limit: Duration,
     },
     /// It was not begun: earlier work on the same subject has not come back.
-    #[error(
-        "{subject} was not looked at: it has not answered an earlier attempt yet; a network share that hangs does that"
-    )]
+    #[error("{subject} was not read: an earlier attempt still waits for it, as on a network share that hangs")]
     Still {
         /// What was to be looked at.
         subject: String,
     },
     /// It was not begun: too much other work has not come back.
-    #[error(
-        "{subject} was not looked at: {STUCK_IN_ALL} other files do not answer; a network share that hangs does that"
-    )]
+    #[error("{subject} was not looked at: {STUCK_IN_ALL} other files do not respond, as on a network share that hangs")]
     TooMany {
         /// What was to be looked at.
         subject: String,

@@ -25,6 +25,36 @@ pub trait Clock: Send + Sync {
     }
 }
 
+/// An instant as people read it everywhere: `2026-11-22 17:14 UTC`.
+pub fn shown(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// How far an instant is from now, in the two largest units: `12 s ago`, `in 2 h 5 min`, `now`.
+pub fn distance(at: Timestamp, now: Timestamp) -> String {
+    let seconds = at.duration_since(now).as_secs();
+    let length = duration(seconds.unsigned_abs());
+    match seconds {
+        -1..=1 => "now".to_owned(),
+        2.. => format!("in {length}"),
+        _ => format!("{length} ago"),
+    }
+}
+
+/// A number of seconds as people read it: `42 s`, `3 min`, `2 h 5 min`, `4 days`.
+pub fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => match seconds % 3600 / 60 {
+            0 => format!("{} h", seconds / 3600),
+            minutes => format!("{} h {minutes} min", seconds / 3600),
+        },
+        86_400..172_800 => "1 day".to_owned(),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 /// The machine's wall clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

@@ -114,7 +114,7 @@ pub enum EngineError {
     #[error(transparent)]
     NoSuchRun(#[from] NoSuchRun),
     /// Nobody can be made in this directory.
-    #[error("rosterd does not write to this directory ({0}); nobody was made")]
+    #[error("rosterd does not write to this directory ({0}); no user was created")]
     NotWritable(String),
     /// Somebody stopped it.
     #[error("interrupted; nothing was changed")]

@@ -313,7 +313,7 @@ impl RunWorker<'_> {
         if !left.is_empty() {
             let shows = left.iter().map(|(_, (member, _))| names(&member.name)).collect();
             let reason = Obstacle::NotCarriedOut { shows };
-            tracing::warn!(group = %operation.object, members = left.len(), "members accepted, and not changed");
+            tracing::warn!(group = %operation.object, members = left.len(), "member change accepted but not applied");
             unfinished.problems.push(reason.clone());
             if !add {
                 self.found.note_still_inside(left.iter().map(|(_, (member, _))| member.id.clone()));

@@ -87,6 +87,7 @@ impl RunStop {
             FailureClass::Unauthorized => {
                 format!("the app no longer accepts the token ({error}); nothing more was sent")
             }
+            FailureClass::Untrusted => format!("no TLS connection to the app: {error}; nothing more was sent"),
             _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
         })
     }
@@ -97,7 +98,7 @@ impl RunStop {
     fn of_failing(kinds: &[Op], said: &str) -> Self {
         let names: Vec<&str> = kinds.iter().map(|op| op.name()).collect();
         Self::Failing(format!(
-            "the app failed at every call ({}; the last answer: {said}); the rest is left for the next run",
+            "the app failed at every call ({}; the last answer: {said}); the rest waits for the next run",
             names.join(", ")
         ))
     }
@@ -107,9 +108,9 @@ impl std::fmt::Display for RunStop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Target(why) | Self::Breaker(why) | Self::Failing(why) => f.write_str(why),
-            Self::Cut(why) => write!(f, "{why}; what had been sent before stands"),
-            Self::Asked => f.write_str("stopped as asked; the calls under way were finished"),
-            Self::Paused(mark) => write!(f, "paused {mark}; the calls under way were finished, nothing more is sent"),
+            Self::Cut(why) => write!(f, "{why}; the changes that were already sent stay"),
+            Self::Asked => f.write_str("interrupted; the calls in progress were finished"),
+            Self::Paused(mark) => write!(f, "paused {mark}; the calls in progress were finished, nothing more is sent"),
         }
     }
 }
@@ -512,11 +513,11 @@ impl RunWorker<'_> {
                 tracing::warn!(
                     op,
                     failures,
-                    "the app fails at this kind of change; the rest of it is left for the next run"
+                    "the app fails at this kind of change; the rest of it waits for the next run"
                 );
             }
             FailureVerdict::Unreachable => self.ending.stop(RunStop::Breaker(format!(
-                "the app did not answer to calls about {} objects in a row, of more than one kind; the rest is left for the next run",
+                "the app did not answer to calls about {} objects in a row, of more than one kind; the rest waits for the next run",
                 self.run.repeat.breaker_failures
             ))),
         }

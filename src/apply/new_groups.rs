@@ -273,7 +273,10 @@ impl RunWorker<'_> {
         if known.is_some_and(|known| known as usize <= size) {
             return Ok(());
         }
-        tracing::warn!(members = size, "the app refused a call with more members: from now on no call has more");
+        tracing::warn!(
+            members = size,
+            "the app refused a request with more members: later requests have no more than it accepts"
+        );
         self.learn(|takes| takes.members_per_call = u32::try_from(size).ok()).await
     }
 

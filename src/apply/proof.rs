@@ -113,7 +113,7 @@ impl RunWorker<'_> {
 
     /// What is known of a change that the app accepted and did not, or not wholly, carry out.
     fn not_carried_out(&self, operation: &Operation, shows: Vec<StillShown>, mut effects: Vec<Effect>) -> Accepted {
-        tracing::warn!(op = operation.op().name(), object = %operation.object, "accepted, and not carried out");
+        tracing::warn!(op = operation.op().name(), object = %operation.object, "change accepted but not applied");
         let reason = Obstacle::NotCarriedOut { shows };
         if self.blames_object() {
             effects.push(self.failed(operation, &reason));

@@ -51,14 +51,15 @@ pub async fn recover(
             Ok(effects) => effects,
             Err(RecoverError::Call(error)) if silent + 1 < SILENT && is_about_one(&error) => {
                 silent += 1;
-                tracing::warn!(object = %intent.object, class = ?error.class, status = error.status, "not found out what became of a call");
+                tracing::warn!(object = %intent.object, class = ?error.class, status = error.status, "could not determine the \
+                    outcome of a request");
                 continue;
             }
             Err(error) => return Err(error),
         };
         silent = 0;
         resolved += 1;
-        let detail = "the answer never came; this is what the app shows now".to_owned();
+        let detail = "the response never arrived; this is what the app shows now".to_owned();
         state.outcome(seq, OutcomeResult::Unknown { detail }, effects).await?;
     }
     Ok(resolved)
@@ -71,6 +72,7 @@ pub(crate) fn is_about_one(error: &CallError) -> bool {
         FailureClass::Unauthorized
             | FailureClass::Redirect
             | FailureClass::Unreachable
+            | FailureClass::Untrusted
             | FailureClass::Unknown
             | FailureClass::Throttled
     )

@@ -19,7 +19,7 @@ impl CallReport<'_> {
     pub(super) fn done(self, attempt: u32) {
         let Self { operation, app_id } = self;
         let app_id = app_id.map(AppId::as_str);
-        tracing::debug!(op = operation.op().name(), object = %operation.object, app_id, attempt, "call done");
+        tracing::debug!(op = operation.op().name(), object = %operation.object, app_id, attempt, "request succeeded");
     }
 
     /// A try that failed, and what follows. Only one that is the last is a warning.
@@ -28,15 +28,15 @@ impl CallReport<'_> {
         let (op, object, app_id) = (operation.op().name(), &operation.object, app_id.map(AppId::as_str));
         let (reason, status) = (error.class, error.status);
         match next {
-            _ if reason == FailureClass::Closed => tracing::debug!(op, %object, app_id, "call not sent"),
+            _ if reason == FailureClass::Closed => tracing::debug!(op, %object, app_id, "request not sent"),
             AfterFailure::Retry
             | AfterFailure::LookUpThenRetry
             | AfterFailure::LookUpOnly
             | AfterFailure::SplitBatch => {
-                tracing::debug!(op, %object, app_id, status, ?reason, attempt, ?next, "call failed");
+                tracing::debug!(op, %object, app_id, status, ?reason, attempt, ?next, "request failed");
             }
             AfterFailure::Fail | AfterFailure::FailAndLookUp | AfterFailure::StopTenant => {
-                tracing::warn!(op, %object, app_id, status, ?reason, attempt, "call failed");
+                tracing::warn!(op, %object, app_id, status, ?reason, attempt, "request failed");
             }
         }
     }

@@ -48,7 +48,7 @@ impl RunWorker<'_> {
             Ok(Some(unlisted)) => unlisted,
             Ok(None) => return Ok(()),
             Err(error) => {
-                tracing::warn!(%error, "the app's list could not be read: it is not known whether it kept every new account");
+                tracing::warn!(%error, "could not read the app's list of users: whether it kept every new account is unknown");
                 return Ok(());
             }
         };

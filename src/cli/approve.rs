@@ -10,7 +10,7 @@ use super::args::{DecideArgs, Format, Global};
 use super::failure::{CommandFailure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use super::{check, reload, tenant_name};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::config::forms::Period;
 use crate::daemon::{ControlReply, ControlRequest, Deciding};
 use crate::engine::Engine;
@@ -111,12 +111,11 @@ async fn held(stores: &Stores, tenant: &TenantName) -> Result<Option<HeldPlan>, 
 
 fn not_genuine(tenant: &str, held: &HeldPlan) -> CommandFailure {
     let message = format!(
-        "what is shown is not what is held: held.json of {tenant} lists changes that do not belong to plan {}. It was edited, or \
-         written by another version; nothing was decided",
+        "the list does not match the held plan: held.json of {tenant} lists changes that do not belong to plan {}. It was edited, \
+         or written by another version; nothing was decided",
         held.plan
     );
-    CommandFailure::failed(message)
-        .hint(format!("`rosterd sync {tenant}` holds again what is due, and writes the file as it is"))
+    CommandFailure::failed(message).hint(format!("`rosterd sync {tenant}` plans again and writes a new file"))
 }
 
 /// Decides without a daemon: writes the decision, and says how far approvals are.
@@ -200,24 +199,31 @@ fn say(
                 ));
             }
         }
-        None => screen
-            .say(paint(FAINT, "  the last run did not hold this plan; it counts if the next one comes to exactly it")),
+        None => screen.say(paint(
+            FAINT,
+            "  the last run did not hold this plan; the decision counts if the next run makes exactly this plan",
+        )),
     }
     let short = approvals.filter(|approvals| approvals.given.len() < approvals.people as usize);
     match (decision.verdict, short) {
         (DecisionVerdict::Approve, Some(short)) => screen.say(format!(
             "  {}; {}",
             safe(&short.to_string()),
-            paint(WAIT, "waiting for another person, with an account of their own")
+            paint(WAIT, "waiting for another person with their own account")
         )),
         (DecisionVerdict::Approve, None) if by_daemon => {
-            screen.say("  the daemon runs it now, and carries it out if nothing has changed; `rosterd status` shows how it ends");
+            screen.say(
+                "  the daemon starts a run now and applies the plan if nothing has changed; `rosterd status` shows the \
+                        result",
+            );
         }
         (DecisionVerdict::Approve, None) => screen.say(format!(
-            "  the next run carries it out if nothing has changed until then, once, before {}; `rosterd sync {tenant}` does it now",
-            decision.expires
+            "  the next run applies it once, if nothing has changed, until {}; `rosterd sync {tenant}` applies it now",
+            clock::shown(decision.expires)
         )),
-        (DecisionVerdict::Reject, _) => screen.say("  it stays held, and is shown as rejected as long as it is due"),
+        (DecisionVerdict::Reject, _) => {
+            screen.say("  it stays held and is shown as rejected until its changes are no longer needed")
+        }
     }
 }
 

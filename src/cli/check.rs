@@ -3,6 +3,7 @@
 use super::args::{Format, Global};
 use super::failure::{CommandFailure, code};
 use super::screen::{ADD, Screen, count, paint};
+use crate::clock;
 use crate::config::diagnostic::{Diagnostic, render};
 use crate::model::TenantName;
 use crate::store::Stores;
@@ -46,8 +47,7 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
     }
     show(screen, &report.diagnostics);
     for tenant in report.tenants.iter().filter(|tenant| tenant.errors == 0) {
-        let times: Vec<String> =
-            tenant.next_runs.iter().map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()).collect();
+        let times: Vec<String> = tenant.next_runs.iter().map(|time| clock::shown(*time)).collect();
         let runs = if times.is_empty() { String::new() } else { format!("  next runs: {}", times.join(", ")) };
         screen.say(format!("{} {}{runs}", paint(ADD, "ok"), tenant.name));
     }

@@ -53,7 +53,7 @@ pub(super) async fn run(screen: &Screen, args: &DemoArgs) -> Result<(), CommandF
     }
     screen.say(format!(
         "{} in {:.1} s. {}",
-        paint(ADD.bold(), "All of it held"),
+        paint(ADD.bold(), "Every check passed"),
         began.elapsed().as_secs_f64(),
         match kept {
             true => format!("The files are in {}.", folder.display()),
@@ -84,32 +84,35 @@ impl Demo<'_> {
 
         self.scene(2, "The first sync: accounts, groups, memberships.");
         self.cycle(false).await?;
-        self.must("nine people belong, by their groups", self.app.users().len() == 9)?;
+        self.must("nine users have accounts because of their groups", self.app.users().len() == 9)?;
 
-        self.scene(3, "Nothing changed since: a quiet run sends nothing at all.");
+        self.scene(3, "Nothing has changed since: the run sends no request.");
         let before = self.app.counts().total();
         self.cycle(false).await?;
-        self.must("not one request", self.app.counts().total() == before)?;
+        self.must("no request was sent", self.app.counts().total() == before)?;
 
-        self.scene(4, "Bruno is suspended, Chiara has a new name: two calls, the leaver first.");
+        self.scene(4, "Bruno is suspended and Chiara has a new name: two requests, the leaver first.");
         company.suspend("p02");
         company.marry("p03", "Chiara", "Bianchi");
         self.write(&company.to_json())?;
         self.cycle(false).await?;
 
-        self.scene(5, "The group Pilot is deleted. Elif stays: other groups hold her. Hana and Ines lose access.");
+        self.scene(
+            5,
+            "The group Pilot is deleted. Elif stays, because she is in another group. Hana and Ines lose access.",
+        );
         company.delete_group("g3");
         self.write(&company.to_json())?;
         let report = self.cycle(false).await?;
         let lost = report.operations().iter().filter(|op| op.op() == Op::DeactivateUser).count();
         let done = report.status() == RunStatus::Ok;
-        self.must("exactly two people lost access, and the group is gone", done && lost == 2)?;
+        self.must("exactly two users lost access, and the group is gone", done && lost == 2)?;
         self.must("two groups are left", self.app.groups().len() == 2)?;
 
-        self.scene(6, "The directory suddenly shows nobody, as it does when a token loses its rights.");
+        self.scene(6, "The directory suddenly shows no users, as it does when a token loses its rights.");
         self.write(&company.empty())?;
         match self.engine()?.run(&Wish::default(), &Silent, &CancellationToken::new()).await {
-            Ok(_) => return Err(CommandFailure::failed("an empty directory was believed: this is a bug")),
+            Ok(_) => return Err(CommandFailure::failed("an empty directory was accepted: this is a bug")),
             Err(error) => self.screen.say(format!("\n  {}: {error}\n", paint(ADD.bold(), "refused"))),
         }
         Ok(self.reports)
@@ -156,7 +159,7 @@ impl Demo<'_> {
         replace(&self.folder.join("rosterd.toml"), modes::PRIVATE, b"state_dir = \"state\"\n")?;
         replace(&self.folder.join("tenants/acme.toml"), modes::PRIVATE, tenant_file(&self.app.base_url()).as_bytes())?;
         self.screen.say(format!(
-            "A directory of 12 people and 3 groups in {}, an empty app at {}\n",
+            "A directory of 12 users and 3 groups in {}, an empty app at {}\n",
             paint(STRONG, self.folder.join("people.json").display()),
             paint(STRONG, self.app.base_url())
         ));

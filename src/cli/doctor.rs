@@ -29,7 +29,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> 
     if report.tenants.is_empty() {
         check::names(screen, global, &args.tenants)?;
         let hint = "`rosterd init TENANT` writes the first tenant file";
-        return Err(CommandFailure::config("there is no tenant to look at").hint(hint));
+        return Err(CommandFailure::config("there is no tenant to check").hint(hint));
     }
     let usable = tenancy::load_usable(&global.config, &args.tenants, Some(&stores))
         .map_err(|found| check::shown(screen, &found))?;
@@ -152,7 +152,7 @@ fn verdict(tenant: &str, checkup: &Checkup) -> String {
                 (true, true) => "both sides answer",
                 (true, false) => "the directory answers, the app does not",
                 (false, true) => "the app answers, the directory does not",
-                (false, false) => "neither side is proved",
+                (false, false) => "could not verify either side",
             };
             let wrong = count(wrong, "thing is", "things are");
             format!("{}: {wrong} wrong; {proved}", paint(REMOVE.bold(), "not connected"))

@@ -10,7 +10,7 @@ use super::ending::SignalListener;
 use super::failure::{CommandFailure, code};
 use super::report_view::change_text;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint};
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::engine::{Drifts, Engine};
 use crate::roll::{Drift, DriftHint, Drifted};
 
@@ -59,10 +59,10 @@ fn show(screen: &Screen, args: &DriftArgs, drifts: &Drifts) {
     let ours = drifts.found.iter().filter(|one| !one.effects.is_empty()).count() as u64;
     screen.say("");
     screen.say(match (drifts.noted, ours) {
-        (true, _) => format!("  noted: `rosterd plan {}` shows what brings the app back", args.tenant),
-        (false, 0) => "  nothing of it is rosterd's to change".to_owned(),
+        (true, _) => format!("  noted: `rosterd plan {}` shows the changes that revert it", args.tenant),
+        (false, 0) => "  rosterd manages none of it and changes nothing".to_owned(),
         (false, _) => format!(
-            "  `rosterd drift {0} --note` and then `rosterd sync {0}` make it as the directory says",
+            "  `rosterd drift {0} --note` and then `rosterd sync {0}` restore the directory's values",
             args.tenant
         ),
     });
@@ -71,22 +71,22 @@ fn show(screen: &Screen, args: &DriftArgs, drifts: &Drifts) {
 fn line(screen: &Screen, one: &Drift) {
     let name = named(&one.name);
     let (sign, style, what) = match &one.what {
-        Drifted::AccountAdded => ("+", ADD, "an account that rosterd neither made nor took over".to_owned()),
+        Drifted::AccountAdded => ("+", ADD, "an account that rosterd neither created nor adopted".to_owned()),
         Drifted::AccountKept { deleted, active } => {
             let state = if *active { "active" } else { "inactive" };
-            let when = deleted.strftime("%Y-%m-%d %H:%M UTC");
+            let when = clock::shown(*deleted);
             ("!", REMOVE, format!("rosterd deleted this account on {when}, and the app still shows it as {state}"))
         }
         Drifted::AccountNotShown => {
             ("~", CHANGE, "rosterd deactivated this account, and the app does not show it".to_owned())
         }
         Drifted::AccountRemoved => ("-", REMOVE, "the account is gone".to_owned()),
-        Drifted::ActiveChanged { active: true } => ("~", CHANGE, "was switched on".to_owned()),
-        Drifted::ActiveChanged { active: false } => ("~", CHANGE, "was switched off".to_owned()),
+        Drifted::ActiveChanged { active: true } => ("~", CHANGE, "was activated".to_owned()),
+        Drifted::ActiveChanged { active: false } => ("~", CHANGE, "was deactivated".to_owned()),
         Drifted::AttributesChanged { .. } => ("~", CHANGE, "has other values".to_owned()),
         Drifted::GroupRemoved => ("-", REMOVE, "the group is gone".to_owned()),
-        Drifted::GroupRenamed { now } => ("~", CHANGE, format!("the group is called {} now", named(now))),
-        Drifted::MembersAdded { members } => ("+", ADD, format!("has members put in by hand: {}", some(members))),
+        Drifted::GroupRenamed { now } => ("~", CHANGE, format!("the group was renamed to {}", named(now))),
+        Drifted::MembersAdded { members } => ("+", ADD, format!("has members added by hand: {}", some(members))),
         Drifted::MembersRemoved { members } => ("-", REMOVE, format!("lost members by hand: {}", some(members))),
     };
     screen.say(format!("  {} {name}  {}", paint(style, sign), paint(FAINT, what)));
@@ -109,8 +109,9 @@ fn hint_text(hint: DriftHint, tenant: &str) -> String {
     let (key, value) = hint.setting();
     match hint {
         DriftHint::MembersNotShown { groups, members } => format!(
-            "no group shows a member, though rosterd put {} into {}: the app may not show members (then set `{key} = {value}` in \
-             [target.override_profile]), or all of them were removed by hand (then run `rosterd drift {tenant} --note --trust-empty-groups`)",
+            "no group shows a member, although rosterd added {} to {}: the app may not show members (then set `{key} = {value}` in \
+             [target.override_profile]), or all of them were removed by hand (then run `rosterd drift {tenant} --note \
+             --trust-empty-groups`)",
             count(members, "member", "members"),
             count(groups, "group", "groups")
         ),

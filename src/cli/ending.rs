@@ -18,10 +18,12 @@ impl SignalListener {
         Self(tokio::spawn(async move {
             let mut signals = TerminationSignals::listen();
             signals.next().await;
-            screen.note("stopping: the calls under way are finished, nothing new begins; once more ends it at once");
+            screen.note(
+                "stopping: requests in progress are finished and no new one begins; interrupt again to end at once",
+            );
             stop.cancel();
             signals.next().await;
-            screen.note("ended at once: the next run looks up what became of the calls under way");
+            screen.note("ended: the next run looks up the outcome of the requests in progress");
             std::process::exit(code::FAILED.into());
         }))
     }

@@ -93,7 +93,7 @@ impl From<EngineError> for CommandFailure {
             }
             EngineError::Paused { ref tenant, .. } => {
                 let hint =
-                    format!("`rosterd resume {tenant}` lets it go on; `rosterd plan {tenant}` shows what is due");
+                    format!("`rosterd resume {tenant}` resumes it; `rosterd plan {tenant}` shows the pending changes");
                 Self { code: code::HELD, message: error.to_string(), hint: Some(hint) }
             }
             EngineError::Moved { ref tenant, .. } => {
@@ -112,7 +112,7 @@ impl From<EngineError> for CommandFailure {
             EngineError::NotWritable(_) => Self::failed(error.to_string())
                 .hint("`rosterd import TENANT --new-only --list people.csv` writes a list to hand over"),
             EngineError::Overdue(_) => Self::failed(error.to_string())
-                .hint("look whether a network share hangs (`timeout 5 stat FILE`); then try again"),
+                .hint("check whether a network share hangs (`timeout 5 stat FILE`); then try again"),
             EngineError::Interrupted => Self::failed(error.to_string()),
             EngineError::Source(_) => Self::failed(format!("{error}; nothing was changed")),
         }

@@ -113,12 +113,11 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Accoun
         "{}  {accounts} in the app: {}  {}",
         paint(STRONG, &args.tenant),
         sums.join(", "),
-        paint(FAINT, format!("({} in the directory)", count(listing.directory, "person", "people")))
+        paint(FAINT, format!("({} in the directory)", count(listing.directory, "user", "users")))
     ));
     if listing.unmapped > 0 {
-        let many = count(listing.unmapped, "person", "people");
-        screen
-            .say(paint(FAINT, format!("  {many} of the directory can't be mapped, and are matched by their ids only")));
+        let many = count(listing.unmapped, "user", "users");
+        screen.say(paint(FAINT, format!("  {many} of the directory can't be mapped and are matched by id only")));
     }
     let width = |of: fn(&ListedAccount) -> &str| {
         rows.iter().map(|(entry, _)| shown_name(of(entry)).chars().count()).max().unwrap_or(0)
@@ -133,7 +132,7 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Accoun
         };
         let mut notes = Vec::new();
         if !entry.active {
-            notes.push("switched off".to_owned());
+            notes.push("inactive".to_owned());
         }
         if let Some(person) = &entry.person {
             notes.push(safe(person.as_str()));
@@ -151,7 +150,7 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Accoun
     }
     if rows.iter().any(|(entry, _)| entry.status == DirectoryStatus::New) {
         let next = format!(
-            "`rosterd import {} --create WHO…` makes people in the directory; the app stays as it is",
+            "`rosterd import {} --create WHO…` creates users in the directory; the app is not changed",
             args.tenant
         );
         screen.say(paint(FAINT, format!("  {next}")));
@@ -186,7 +185,7 @@ fn chosen<'l>(
         .map_err(|error| CommandFailure::failed(error.to_string()).hint(error.hint(&args.tenant)))?;
     if chosen.inactive > 0 {
         let left = count(chosen.inactive, "account that is", "accounts that are");
-        screen.note(format!("left out: {left} switched off; `--create WHO` makes one of them all the same"));
+        screen.note(format!("left out: {left} inactive; `--create WHO` creates one of them anyway"));
     }
     let row = |at: &usize| Some((listing.entries.get(*at)?, listing.attributes.get(*at)?));
     for (entry, _) in chosen.special.iter().filter_map(row) {
@@ -211,7 +210,7 @@ async fn make(
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let ending = SignalListener::watch(&stop, screen);
     if many {
-        bar.stage("making people in the directory", Some(chosen.len() as u64));
+        bar.stage("creating users in the directory", Some(chosen.len() as u64));
     }
     let mut results: Vec<Making> = Vec::with_capacity(chosen.len());
     let made = engine
@@ -249,7 +248,7 @@ fn unsaid(screen: &Screen, rules: &[Unsaid]) {
             Some(name) => format!("its value goes to `{name}`"),
             None => "its value is left out".to_owned(),
         };
-        screen.note(format!("{} = {} can't be read backwards: {instead}", one.attribute, one.rule));
+        screen.note(format!("{} = {} can't be inverted: {instead}", one.attribute, one.rule));
     }
 }
 

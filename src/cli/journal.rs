@@ -1,13 +1,14 @@
 //! `rosterd journal`: the audit trail for people, and the proof that it is whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 
 use super::args::{Format, JournalCommand};
 use super::failure::CommandFailure;
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::tenant_name;
-use crate::model::ObjectRef;
+use crate::clock;
+use crate::model::{ObjectRef, TenantName, fold};
 use crate::store::{DecisionVerdict, Effect, GuardSettings, JournalEvent, OutcomeResult, Record, Stores};
 
 pub(super) fn run(screen: &Screen, stores: &Stores, command: &JournalCommand) -> Result<(), CommandFailure> {
@@ -25,6 +26,7 @@ fn show(
     last: Option<usize>,
 ) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
+    let wanted = object.map(|text| objects_called(stores, &tenant, text)).transpose()?;
     let mut kept = std::collections::VecDeque::new();
     let mut names = LastNames::default();
     for record in stores.tenant(&tenant).records(1)? {
@@ -32,7 +34,7 @@ fn show(
         if screen.format == Format::Human {
             names.learn(&record);
         }
-        if object.is_some_and(|id| !is_about(&record, id)) {
+        if wanted.as_ref().is_some_and(|ids| !ids.iter().any(|id| is_about(&record, id))) {
             continue;
         }
         match last {
@@ -46,6 +48,67 @@ fn show(
         }
     }
     kept.iter().try_for_each(|record| print(screen, record, &names))
+}
+
+/// The directory ids that `text` stands for: an id itself, or the user name, the display name, an e-mail address or the group's name in any
+/// record. Names compare without case.
+///
+/// # Errors
+/// When no record is about such an object.
+fn objects_called(stores: &Stores, tenant: &TenantName, text: &str) -> Result<BTreeSet<String>, CommandFailure> {
+    let asked = fold(text);
+    let mut ids = BTreeSet::new();
+    for record in stores.tenant(tenant).records(1)? {
+        let record = record?;
+        if is_about(&record, text) {
+            ids.insert(text.to_owned());
+        }
+        each_name(&record.event, &mut |object, name| {
+            if fold(name) == asked {
+                ids.insert(object.id().to_string());
+            }
+        });
+    }
+    match ids.is_empty() {
+        false => Ok(ids),
+        true => Err(CommandFailure::failed(format!("no record of {tenant}'s journal is about {text:?}")).hint(format!(
+            "search for a user name, display name, e-mail address, group name or directory id; `rosterd why {tenant} NAME` shows a \
+             user's id"
+        ))),
+    }
+}
+
+/// Every name that a record gives an object.
+fn each_name(event: &JournalEvent, found: &mut dyn FnMut(&ObjectRef, &str)) {
+    match event {
+        JournalEvent::Intent(intent) => {
+            for change in intent.changes.iter().filter(|change| is_name(&change.attribute)) {
+                change.to.as_str().into_iter().for_each(|name| found(&intent.object, name));
+            }
+        }
+        JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
+            for effect in effects {
+                match effect {
+                    Effect::UserSent { id, set, .. } => {
+                        let object = ObjectRef::User(id.clone());
+                        for (_, value) in set.iter().filter(|(path, _)| is_name(&path.to_string())) {
+                            value.as_str().into_iter().for_each(|name| found(&object, name));
+                        }
+                    }
+                    Effect::GroupLinked { id, name, .. } | Effect::GroupRenamed { id, name } => {
+                        found(&ObjectRef::Group(id.clone()), name);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether an attribute is one by which people name a user or a group.
+fn is_name(path: &str) -> bool {
+    path == "userName" || path == "displayName" || path.starts_with("emails")
 }
 
 /// What users and groups were last called, by id: a call's record has the id alone.
@@ -103,7 +166,7 @@ fn print(screen: &Screen, record: &Record, names: &LastNames) -> Result<(), Comm
                 out,
                 "{} {}  {}",
                 paint(FAINT, format!("{:>7}", record.seq)),
-                paint(FAINT, record.at),
+                paint(FAINT, clock::shown(record.at)),
                 line(record, names)
             )?;
         }
@@ -121,11 +184,11 @@ fn settings_text(settings: &GuardSettings) -> String {
 fn line(record: &Record, names: &LastNames) -> String {
     match &record.event {
         JournalEvent::Opened { tenant, why, .. } => {
-            format!("{} {}: {}", paint(STRONG, "journal begins"), safe(tenant), safe(why))
+            format!("{} {}: {}", paint(STRONG, "journal opened"), safe(tenant), safe(why))
         }
         JournalEvent::RunStarted { run, plan, guard, .. } => {
             let settings = guard.as_ref().map(|guard| paint(FAINT, format!("  {}", safe(&settings_text(guard)))));
-            format!("{} {run}, plan {plan}{}", paint(STRONG, "run begins"), settings.unwrap_or_default())
+            format!("{} {run}, plan {plan}{}", paint(STRONG, "run started"), settings.unwrap_or_default())
         }
         JournalEvent::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
@@ -139,7 +202,7 @@ fn line(record: &Record, names: &LastNames) -> String {
                 OutcomeResult::Failed { detail, .. } => format!("{} {}", paint(REMOVE, "failed"), safe(detail)),
                 OutcomeResult::Unknown { detail } => format!("{} {}", paint(WAIT, "unknown"), safe(detail)),
             };
-            format!("  of {intent}: {told}{}", paint(FAINT, effects_text(effects)))
+            format!("  request {intent}: {told}{}", paint(FAINT, effects_text(effects)))
         }
         JournalEvent::Noted { reason, effects, .. } => {
             format!("{}{}", safe(&reason.to_string()), paint(FAINT, effects_text(effects)))
@@ -171,7 +234,7 @@ fn line(record: &Record, names: &LastNames) -> String {
         JournalEvent::Forgot { by, now, texts } => {
             let records = count(texts.len() as u64, "record", "records");
             let now = now.iter().map(|id| safe(id.as_str())).collect::<Vec<_>>().join(", ");
-            format!("{} a person, {now} since, in {records}, as {} asked", paint(WAIT, "forgot"), safe(by))
+            format!("{} a user, now {now}, in {records}, as requested by {}", paint(WAIT, "forgot"), safe(by))
         }
         JournalEvent::Continued(continued) => format!("continues the journal of {}", safe(&continued.tenant)),
     }
@@ -246,17 +309,20 @@ fn prove(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), CommandFa
         )));
     }
     screen.say(format!(
-        "{} {} records in {}, each as it was written, none missing",
-        paint(ADD.bold(), "whole:"),
+        "{} {} records in {}, none changed or missing",
+        paint(ADD.bold(), "intact:"),
         thousands(report.records),
         count(report.files, "file", "files")
     ));
     if !report.head.is_empty() {
-        screen.say(format!("       head {}: keep it elsewhere, and nobody can rewrite what came before", report.head));
+        screen.say(format!(
+            "       head {}: keep it elsewhere, and no earlier record can be rewritten unnoticed",
+            report.head
+        ));
     }
     if report.unfinished > 0 {
         screen.say(format!(
-            "       {} bytes at the end are of a record being written now, or cut short by a crash",
+            "       {} bytes at the end belong to a record that is being written or that a crash cut short",
             report.unfinished
         ));
     }

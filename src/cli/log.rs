@@ -35,9 +35,15 @@ fn log_panics() {
         let backtrace = std::backtrace::Backtrace::capture();
         match backtrace.status() {
             std::backtrace::BacktraceStatus::Captured => {
-                tracing::error!(at, said, thread, ?backtrace, "a thread panicked: a fault of rosterd or of a library");
+                tracing::error!(
+                    at,
+                    said,
+                    thread,
+                    ?backtrace,
+                    "a thread panicked: this is a bug in rosterd or a library"
+                );
             }
-            _ => tracing::error!(at, said, thread, "a thread panicked: a fault of rosterd or of a library"),
+            _ => tracing::error!(at, said, thread, "a thread panicked: this is a bug in rosterd or a library"),
         }
     }));
 }

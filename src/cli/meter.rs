@@ -49,7 +49,7 @@ impl Meter {
         self.telemetry.stand(self.stands.take());
         let text = self.telemetry.text_of_one_shot(SystemClock.now()).map_err(|error| error.to_string());
         text.and_then(|text| telemetry::publish(&self.path, &text).map_err(|error| error.to_string())).map_err(|why| {
-            format!("{} could not be written: {why}; the runs themselves are not touched by this", self.path.display())
+            format!("{} could not be written: {why}; the runs themselves are not affected", self.path.display())
         })
     }
 }

@@ -6,7 +6,7 @@ use super::args::{Format, Global, NotifyArgs};
 use super::check;
 use super::failure::{CommandFailure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{self, Clock as _, SystemClock};
 use crate::model::text::address;
 use crate::notify::{Delivery, Message, Receivers, deliver, standings};
 use crate::tenancy;
@@ -23,7 +23,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
     }
     if receivers.is_empty() {
         let hint = "a table `[notify.ops]` in rosterd.toml with `url` and `secret` names one";
-        return Err(CommandFailure::config("nobody is told of anything: there is no receiver").hint(hint));
+        return Err(CommandFailure::config("notifications are disabled: there is no receiver").hint(hint));
     }
     if args.test {
         return test(screen, &receivers).await;
@@ -39,15 +39,15 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
         let url = receivers.get(name).map(|table| address(&table.url)).unwrap_or_default();
         screen.say(format!("{}  {url}", paint(STRONG, name)));
         match standing.delivered {
-            Some(at) => screen.say(paint(FAINT, format!("  took the last message {at}"))),
-            None => screen.say(paint(FAINT, "  has taken no message yet")),
+            Some(at) => screen.say(paint(FAINT, format!("  received the last message {}", clock::shown(at)))),
+            None => screen.say(paint(FAINT, "  has received no message yet")),
         }
         if standing.waiting > 0 {
-            let waiting = count(standing.waiting as u64, "message waits", "messages wait");
+            let waiting = count(standing.waiting as u64, "message queued", "messages queued");
             screen.say(format!("  {}", paint(WAIT.bold(), waiting)));
         }
         if let Some(why) = &standing.trouble {
-            screen.say(format!("  {} {}", paint(REMOVE.bold(), "not taken:"), safe(why)));
+            screen.say(format!("  {} {}", paint(REMOVE.bold(), "not delivered:"), safe(why)));
         }
     }
     Ok(code::DONE)
@@ -60,13 +60,13 @@ async fn test(screen: &Screen, receivers: &Receivers) -> Result<u8, CommandFailu
         let now = SystemClock.now();
         let body = Message::test(now).to_body(table.details);
         let (taken, what) = match deliver(table, &body, now).await {
-            Delivery::Taken(status) => (true, format!("answered {status}")),
+            Delivery::Taken(status) => (true, format!("the receiver answered {status}")),
             Delivery::Not(why, _) => (false, why),
         };
         match taken {
-            true => screen.say(format!("{} {name}: {}", paint(ADD, "taken"), safe(&what))),
+            true => screen.say(format!("{} {name}: {}", paint(ADD, "delivered"), safe(&what))),
             false => {
-                screen.say(format!("{} {name}: {}", paint(REMOVE.bold(), "not taken"), safe(&what)));
+                screen.say(format!("{} {name}: {}", paint(REMOVE.bold(), "not delivered"), safe(&what)));
                 worst = code::FAILED;
             }
         }

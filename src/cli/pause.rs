@@ -38,7 +38,8 @@ pub(super) async fn pause(screen: &Screen, global: &Global, args: &PauseArgs) ->
             }
         };
         screen.say(format!(
-            "{} {tenant}: nothing is sent until `rosterd resume {tenant}`; a run under way finishes what it is reading and ends before its next change",
+            "{} {tenant}: nothing is sent until `rosterd resume {tenant}`; a run in progress finishes what it is reading and ends \
+             before its next change",
             paint(WAIT.bold(), "paused")
         ));
         lines.push(PauseRow { tenant, paused: Some(mark), was: None });
@@ -58,7 +59,7 @@ pub(super) async fn resume(screen: &Screen, global: &Global, args: &TenantsOrAll
         };
         screen.say(match &was {
             Some(mark) => format!(
-                "{} {tenant}, paused {}; `rosterd plan {tenant}` shows what is due",
+                "{} {tenant}, paused {}; `rosterd plan {tenant}` shows the pending changes",
                 paint(ADD.bold(), "resumed"),
                 safe(&mark.to_string())
             ),

@@ -3,7 +3,7 @@
 use super::args::{Format, Global};
 use super::check;
 use super::failure::{CommandFailure, code};
-use super::screen::{ADD, CHANGE, REMOVE, Screen, count, paint, safe};
+use super::screen::{ADD, CHANGE, REMOVE, Screen, paint, safe};
 use crate::daemon::{ControlError, ControlRefusal, ControlReply, ControlRequest, Mistake, Reloaded, reach, read_board};
 use crate::progress::Silent;
 use crate::store::Stores;
@@ -42,7 +42,7 @@ pub(super) async fn ask(
 pub(super) fn unexpected(answer: ControlReply) -> CommandFailure {
     match answer {
         ControlReply::Refused(refusal) => refusal.into(),
-        _ => CommandFailure::failed("the daemon answered something else than what was asked; look at `rosterd status`"),
+        _ => CommandFailure::failed("the daemon sent an unexpected response; see `rosterd status`"),
     }
 }
 
@@ -50,12 +50,12 @@ fn nobody(stores: &Stores) -> CommandFailure {
     match read_board(stores) {
         // It runs, and could not make its socket.
         Some(board) => {
-            let why = board.deaf.unwrap_or_else(|| "it listens nowhere".to_owned());
+            let why = board.deaf.unwrap_or_else(|| "it has no control socket".to_owned());
             let failure =
-                CommandFailure::failed(format!("the daemon (process {}) can't be asked: {why}", board.process));
+                CommandFailure::failed(format!("the daemon (process {}) can't be reached: {why}", board.process));
             failure.hint(format!("`kill -HUP {}` makes it read its files; its log has the result", board.process))
         }
-        None => CommandFailure::failed(format!("no daemon works on {}; nothing had to be reloaded", stores))
+        None => CommandFailure::failed(format!("no daemon runs on {}; there is nothing to reload", stores))
             .hint("`systemctl start rosterd`, or `rosterd run`, starts it"),
     }
 }
@@ -65,23 +65,40 @@ fn show(screen: &Screen, reloaded: &Reloaded) {
     for (word, style, names) in parts.into_iter().filter(|(_, _, names)| !names.is_empty()) {
         screen.say(format!("{} {}", paint(style.bold(), word), names.join(", ")));
     }
+    if !reloaded.fixed.is_empty() {
+        screen.say(format!("{} {}: the file is valid again", paint(ADD.bold(), "fixed"), reloaded.fixed.join(", ")));
+    }
     for tenant in &reloaded.removed {
         screen.say(format!(
-            "{} {tenant}: its file is gone. The app stays as it is, nothing is sent to it any more; put the file back to go on",
+            "{} {tenant}: its file is gone. The app is left as it is and nothing more is sent; restore the file to continue",
             paint(REMOVE.bold(), "removed")
         ));
     }
     for broken in &reloaded.broken {
-        let stays = if broken.in_force { "what was read before stays in force" } else { "it does not run" };
+        let stays = if broken.in_force { "the previous version stays in force" } else { "it does not run" };
         screen.error(format!("{}: its file has mistakes; {stays}", broken.tenant));
         mistakes(screen, &broken.mistakes);
     }
     if !reloaded.mistakes.is_empty() {
-        screen.error("the configuration has mistakes; what they concern stays as it was");
+        screen.error("the configuration has mistakes; the parts concerned stay as they were");
         mistakes(screen, &reloaded.mistakes);
     }
     let word = if reloaded.is_good() { paint(ADD.bold(), "reloaded") } else { "reloaded".to_owned() };
-    screen.say(format!("{word}; {} unchanged", count(reloaded.unchanged, "tenant", "tenants")));
+    screen.say(format!("{word}: {}", counts(reloaded)));
+}
+
+/// `1 tenant added, 1 removed, 1 fixed, 3 unchanged`: what is zero is left out, but for the unchanged ones.
+fn counts(reloaded: &Reloaded) -> String {
+    let kinds = [
+        (reloaded.added.len(), "added"),
+        (reloaded.changed.len(), "changed"),
+        (reloaded.removed.len(), "removed"),
+        (reloaded.fixed.len(), "fixed"),
+        (reloaded.broken.len(), "with mistakes"),
+    ];
+    let mut parts: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect();
+    parts.push(format!("{} unchanged", reloaded.unchanged));
+    parts.join(", ")
 }
 
 fn mistakes(screen: &Screen, found: &[Mistake]) {

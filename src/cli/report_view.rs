@@ -32,10 +32,29 @@ pub(super) fn show(screen: &Screen, report: &Telling) {
 
 /// What changes, and what is held. `approval` is the command that lets a plan of this id pass.
 pub(super) fn changes(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
-    for (op, count) in &report.summary {
-        section(screen, report, *op, *count);
+    for op in in_order_of_sending(report) {
+        section(screen, report, op, report.summary.get(&op).copied().unwrap_or_default());
     }
     holds(screen, report, approval);
+}
+
+/// The kinds of change, in the order in which the first one of each is sent: the loss of access comes first.
+fn in_order_of_sending(report: &Telling) -> Vec<Op> {
+    let mut order: Vec<Op> = Vec::with_capacity(report.summary.len());
+    for op in report.operations.iter().map(|operation| operation.op).chain(report.summary.keys().copied()) {
+        if !order.contains(&op) {
+            order.push(op);
+        }
+    }
+    order
+}
+
+/// What a run did not do of what was shown before: each change that failed or is held.
+pub(super) fn unfinished(screen: &Screen, report: &Telling) {
+    let left = report.operations.iter();
+    for one in left.filter(|one| !matches!(one.result, OpOutcome::Done | OpOutcome::Noted | OpOutcome::Planned)) {
+        line(screen, one, one.op.sign(), style_of(one.op));
+    }
 }
 
 /// The command that approves what a sync held.
@@ -52,7 +71,7 @@ fn heading(screen: &Screen, report: &Telling) {
             FAINT,
             format!(
                 "directory: {}, {}, {}",
-                count(counts.users, "person", "people"),
+                count(counts.users, "user", "users"),
                 count(counts.groups, "group", "groups"),
                 count(counts.memberships, "membership", "memberships")
             )
@@ -60,9 +79,9 @@ fn heading(screen: &Screen, report: &Telling) {
     ));
     if report.dangling.count > 0 {
         screen.say(format!(
-            "  {} in groups in scope: {} to no user and no group that can be read",
+            "  {} in groups in scope {} to no user and no group that can be read",
             count(report.dangling.count, "name", "names"),
-            if report.dangling.count == 1 { "it leads" } else { "they lead" },
+            if report.dangling.count == 1 { "leads" } else { "lead" },
         ));
         for example in &report.dangling.examples {
             screen.say(paint(FAINT, format!("    {}", safe(example))));
@@ -140,7 +159,7 @@ pub(super) fn change_text_with(change: &Change, names: &BTreeMap<String, String>
         None => value_text(value),
     };
     let (from, to) = (shown(&change.from), shown(&change.to));
-    Some(format!("{}  {} {} {}", short(&change.attribute), paint(FAINT, from), paint(FAINT, "→"), to))
+    Some(format!("{}: {} {} {}", short(&change.attribute), paint(FAINT, from), paint(FAINT, "→"), to))
 }
 
 /// An attribute's path without what every reader knows.
@@ -150,7 +169,7 @@ fn short(attribute: &str) -> String {
 
 fn value_text(value: &Value) -> String {
     match value {
-        Value::Null => "nothing".to_owned(),
+        Value::Null => "(none)".to_owned(),
         Value::String(text) => format!("{:?}", safe(text)),
         other => safe(&other.to_string()),
     }
@@ -175,7 +194,7 @@ fn holds(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
     }
     if report.all_held {
         screen.say(
-            "       nothing was sent. Look at the cause first; once it is mended, the next run goes on by itself.",
+            "       nothing was sent. Look at the cause first; once it is fixed, the next run continues by itself.",
         );
     }
     if let Some(no) = &report.rejected {
@@ -185,7 +204,7 @@ fn holds(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
             screen.say(format!("       {}", safe(&approvals.to_string())));
         }
         let command = approval(plan.get(..8).unwrap_or(plan));
-        screen.say(format!("       `{command} --reason …` lets exactly what is held pass, once"));
+        screen.say(format!("       Approve with: `{command} --reason …`"));
     }
 }
 
@@ -195,26 +214,26 @@ pub(super) fn closing(screen: &Screen, report: &Telling) {
     if report.planned == 0 && report.holds.is_empty() {
         screen.say(format!(
             "  {} {}",
-            paint(ADD.bold(), "in step:"),
-            format_args!("nothing to change, {} to the app", count(report.calls.total, "call", "calls"))
+            paint(ADD.bold(), "in sync:"),
+            format_args!("no changes, {} to the app", count(report.calls.total, "call", "calls"))
         ));
         return;
     }
     let calls = count(report.calls.total, "call", "calls");
     if report.dry_run {
         screen.say(format!(
-            "  {} {}: {} planned, {} held, {} can't be done; {calls} to the app, none of them a write",
-            paint(STRONG, "plan"),
-            report.plan,
-            thousands(report.planned),
+            "  {} {}, {} held, {} blocked (read-only)",
+            paint(STRONG, "Plan:"),
+            count(report.planned, "change", "changes"),
             thousands(report.held),
             thousands(report.failed),
         ));
+        screen.say(paint(FAINT, format!("  id {}; {calls} to the app, no writes", report.plan)));
         return;
     }
     let (word, style) = match report.status {
         RunStatus::Ok => ("done", ADD),
-        RunStatus::Partial => ("partly done", CHANGE),
+        RunStatus::Partial => ("partial", CHANGE),
         RunStatus::Held => ("held", WAIT),
         RunStatus::Failed => ("failed", REMOVE),
     };

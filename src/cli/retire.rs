@@ -51,22 +51,25 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
         report_view::closing(screen, &report);
     }
     screen.say(format!(
-        "{} {}: nothing is sent any more. Remove its tenant file; to connect it again, delete {}",
+        "{} {}: nothing more is sent. Remove its tenant file; to connect it again, delete {}",
         paint(REMOVE.bold(), "retired"),
         args.tenant,
         file
     ));
     if code != code::DONE {
-        screen.say(format!("  not everybody was switched off: `rosterd retire {} --deactivate` goes on", args.tenant));
+        screen.say(format!(
+            "  not every account was deactivated: `rosterd retire {} --deactivate` continues",
+            args.tenant
+        ));
     }
     Ok(code)
 }
 
 fn tell(screen: &Screen, args: &RetireArgs, plan: &Retirement) {
-    let linked = count(plan.linked, "person is", "people are");
+    let linked = count(plan.linked, "user is", "users are");
     screen.say(format!("{}  {}", paint(STRONG, &args.tenant), paint(FAINT, format!("{linked} linked"))));
     match &plan.report {
-        None => screen.say("  the app is left as it is, and nothing is sent to it any more"),
+        None => screen.say("  the app is left as it is, and nothing more is sent to it"),
         Some(report) => {
             report_view::changes(screen, &report_view::told(screen, report), report_view::approval(&args.tenant));
             for left in &plan.kept {
@@ -80,8 +83,8 @@ fn tell(screen: &Screen, args: &RetireArgs, plan: &Retirement) {
 /// The tenant's name has to be typed, on the command line or now.
 fn confirmed(screen: &Screen, args: &RetireArgs) -> Result<(), CommandFailure> {
     let what = match args.deactivate {
-        true => "Every account above is switched off and the connection ends.",
-        false => "The connection ends.",
+        true => "Every account above is deactivated and the tenant is retired.",
+        false => "The tenant is retired.",
     };
     match &args.yes_i_mean {
         Some(typed) if *typed == args.tenant => return Ok(()),
@@ -93,6 +96,6 @@ fn confirmed(screen: &Screen, args: &RetireArgs) -> Result<(), CommandFailure> {
         None => {}
     }
     let flag = if args.deactivate { " --deactivate" } else { "" };
-    let hint = format!("`rosterd retire {0}{flag} --yes-i-mean {0}` does it", args.tenant);
+    let hint = format!("`rosterd retire {0}{flag} --yes-i-mean {0}` confirms it", args.tenant);
     Err(CommandFailure::failed("not confirmed; nothing was done").hint(hint))
 }

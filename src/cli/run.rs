@@ -42,7 +42,7 @@ const END_LIMIT: Duration = Duration::from_millis(9500);
 /// SIGHUP reads the files again; SIGTERM and SIGINT end it in good order. They are heard on a thread of their own, so that nothing that
 /// hangs elsewhere keeps the process from ending.
 fn signals() -> Result<DaemonSignals, CommandFailure> {
-    let failed = |error: std::io::Error| CommandFailure::failed(format!("signals can't be heard: {error}"));
+    let failed = |error: std::io::Error| CommandFailure::failed(format!("signals can't be received: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let entered = runtime.enter();
     let heard = SignalReceived {
@@ -80,7 +80,9 @@ impl SignalReceived {
         }
         stop.cancel();
         tokio::time::sleep(END_LIMIT).await;
-        tracing::error!("the daemon did not end by itself; the next start looks up what became of the calls under way");
+        tracing::error!(
+            "the daemon did not end by itself; the next start looks up the outcome of the calls in progress"
+        );
         std::process::exit(code::FAILED.into());
     }
 }

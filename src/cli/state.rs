@@ -39,7 +39,7 @@ fn rebuild(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), Command
         screen.json(&serde_json::json!({"tenant": tenant, "rebuilt": true, "linked": counts}))?;
     }
     screen.say(format!(
-        "{} {tenant}: {} people and {} groups are linked, as the journal says",
+        "{} {tenant}: {} users and {} groups are linked",
         paint(ADD.bold(), "rebuilt"),
         counts.users,
         counts.groups
@@ -60,7 +60,7 @@ fn write_out(screen: &Screen, stores: &Stores, tenant: &str, out: Option<&Path>)
         screen.json(&serde_json::json!({"tenant": tenant, "file": path, "exported": contents}))?;
     }
     screen.say(format!("{} {tenant}: {} into {}", paint(ADD.bold(), "exported"), size(&contents), path.display()));
-    screen.say(paint(FAINT, "  it holds personal data, as the state does; secrets are not in it"));
+    screen.say(paint(FAINT, "  it contains personal data, like the state, and no secrets"));
     Ok(())
 }
 
@@ -74,7 +74,7 @@ fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace:
     };
     let imported = stores.tenant(&tenant).import(&mut file, replace, SystemClock.now()).map_err(|error| {
         let hint = format!(
-            "`rosterd state import {tenant} {} --replace` sets it aside and takes the file instead",
+            "`rosterd state import {tenant} {} --replace` replaces it with the file and keeps a copy",
             path.display()
         );
         let occupied = matches!(error, StoreError::Occupied(_));
@@ -92,11 +92,11 @@ fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace:
         contents.origin.at
     ));
     if let Some(aside) = &imported.aside {
-        screen.say(format!("  the state that was there is in {}", aside.display()));
+        screen.say(format!("  the previous state is in {}", aside.display()));
     }
     screen.say(format!(
-        "  the next run compares every linked account and group with the app, adopts and adds, and removes nothing; the run after it \
-         removes. `rosterd sync {tenant}` begins"
+        "  the next run compares every linked account and group with the app, and only adopts and adds; the run after it may \
+         remove. `rosterd sync {tenant}` starts it"
     ));
     Ok(())
 }
@@ -110,11 +110,11 @@ fn erase(
     yes: bool,
 ) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
-    let what = "Everything that state and journal say of this person is erased, for good. The app is not touched.";
+    let what = "Everything that state and journal contain about this user is erased for good. The app is not changed.";
     let meant = yes || (confirm::can_ask() && confirm::typed(screen, person, what)?);
     if !meant {
-        let hint = format!("`rosterd state forget {tenant} {person} --yes` does it");
-        return Err(CommandFailure::failed("not confirmed; nothing was forgotten").hint(hint));
+        let hint = format!("`rosterd state forget {tenant} {person} --yes` confirms it");
+        return Err(CommandFailure::failed("not confirmed; nothing was erased").hint(hint));
     }
     let by = Identity::of_this_process().to_string();
     let done = stores.tenant(&tenant).forget(person, &by, force, Arc::new(SystemClock))?;
@@ -122,17 +122,17 @@ fn erase(
         screen.json(&serde_json::json!({"tenant": tenant, "forgotten": done}))?;
     }
     screen.say(format!(
-        "{} in {}; `rosterd journal verify {tenant}` proves the rest",
+        "{} in {}; `rosterd journal verify {tenant}` verifies the rest",
         paint(REMOVE.bold(), "forgotten"),
         count(done.records, "record", "records")
     ));
     if done.was_linked {
-        screen.say("  the account in the app is as it was, and nobody's: rosterd does not look after it any more");
+        screen.say("  the account in the app is unchanged, and rosterd no longer manages it");
     }
     for path in &done.copies {
-        screen.note(format!("{} still knows them: look at it, then delete it", path.display()));
+        screen.note(format!("{} still contains their data: check it, then delete it", path.display()));
     }
-    screen.note("backups and exported states still know them");
+    screen.note("backups and exported state files still contain their data");
     Ok(())
 }
 

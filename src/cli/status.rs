@@ -1,10 +1,13 @@
-//! `rosterd status`: how each tenant stood at the end of its last run.
+//! `rosterd status`: a table of all tenants, and below it what each of them needs a person for. It takes what runs left and what the daemon
+//! does; it starts nothing and asks neither side.
+
+mod table;
 
 use super::args::{Format, Global};
 use super::failure::CommandFailure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::{check, reload};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{self, Clock as _, SystemClock};
 use crate::daemon::{self, ControlReply, ControlRequest, TenantStatus};
 use crate::model::RunStatus;
 use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, Sign, Status};
@@ -19,7 +22,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, tenants: &[String]) ->
         return match reload::ask(&stores, || ControlRequest::Status { tenants: tenants.to_vec() }).await? {
             Some(ControlReply::Status(all)) => show_all(screen, &all, None),
             Some(other) => Err(reload::unexpected(other)),
-            None => Err(CommandFailure::failed("no daemon works there, and its files can't be read by this account")),
+            None => Err(CommandFailure::failed("no daemon runs there, and its files can't be read by this account")),
         };
     }
     let names = check::names(screen, global, tenants)?;
@@ -50,44 +53,66 @@ fn show_all(screen: &Screen, all: &[TenantStatus], board: Option<daemon::Board>)
     if all.is_empty() {
         screen.say("there are no tenants yet; `rosterd init NAME` writes the first tenant file");
     }
+    if !all.is_empty() {
+        table::lines(all).iter().for_each(|line| screen.say(line));
+    }
     for line in all {
-        match &line.status {
-            None => screen.say(format!(
-                "{}  has not run yet; `rosterd plan {0}` shows what it would do",
-                paint(STRONG, &line.tenant)
-            )),
-            Some(status) => show(screen, status),
-        }
-        if let Some(held) = &line.held_plan {
-            waiting(screen, &line.tenant, held);
-        }
-        for refused in &line.refused_decisions {
-            screen.say(format!("  {} {}", paint(REMOVE.bold(), "a decision is not believed:"), safe(refused)));
-        }
-        marks(screen, line);
-        if let Some(drift) = &line.drift {
-            compared(screen, &line.tenant, drift);
-        }
-        if let Some(import) = &line.import {
-            importing(screen, &line.tenant, import);
-        }
-        if line.file_gone {
-            screen.say(format!(
-                "  {} nothing is sent, and the app stays as it is. Put the file back to go on; to end the connection for good, put it back and `rosterd retire {}`",
-                paint(WAIT.bold(), "its tenant file is gone:"),
-                line.tenant
-            ));
-        }
-        if let Some(daemon) = &line.daemon {
-            on_schedule(screen, daemon);
-        }
+        details(screen, line);
     }
     let (mistake, troubles) = board.map_or((None, [None, None]), |board| (board.mistake, [board.deaf, board.page]));
     troubles.into_iter().flatten().for_each(|why| screen.note(safe(&why)));
     if let Some(mistake) = mistake {
-        screen.note(format!("the daemon goes on with the configuration it had: {}", safe(&mistake)));
+        screen.note(format!("the daemon keeps the previous configuration: {}", safe(&mistake)));
     }
     Ok(())
+}
+
+/// What a row of the table has no room for, below the tenant's name; nothing for a tenant without.
+fn details(screen: &Screen, line: &TenantStatus) {
+    screen.say("");
+    screen.say(paint(STRONG, &line.tenant));
+    match (&line.status, &line.held_plan) {
+        (None, _) if line.retired.is_none() => {
+            screen.say(format!(
+                "  no run has ended yet; `rosterd plan {}` shows what the first one would do",
+                line.tenant
+            ));
+        }
+        (None, _) => {}
+        (Some(status), held) => show(screen, status, held.is_some()),
+    }
+    if let Some(run) = &line.interrupted {
+        screen.say(format!(
+            "  {} the run that started at {} did not finish: its process ended, or the disk was full. The next run looks up the outcome of \
+             its calls before it does anything else",
+            paint(REMOVE.bold(), "ended early:"),
+            clock::shown(run.started)
+        ));
+    }
+    if let Some(held) = &line.held_plan {
+        waiting(screen, &line.tenant, held);
+    }
+    for refused in &line.refused_decisions {
+        screen.say(format!("  {} {}", paint(REMOVE.bold(), "ignored decision:"), safe(refused)));
+    }
+    marks(screen, line);
+    if let Some(drift) = &line.drift {
+        compared(screen, &line.tenant, drift);
+    }
+    if let Some(import) = &line.import {
+        importing(screen, &line.tenant, import);
+    }
+    if line.file_gone {
+        screen.say(format!(
+            "  {} nothing is sent, and the app is left as it is. Restore the file to continue; to end the connection for good, restore it \
+             and run `rosterd retire {}`",
+            paint(WAIT.bold(), "its tenant file is gone:"),
+            line.tenant
+        ));
+    }
+    if let Some(daemon) = &line.daemon {
+        on_schedule(screen, daemon);
+    }
 }
 
 /// What is held, why, whom it concerns, and what to type.
@@ -97,13 +122,13 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
         paint(WAIT.bold(), "held"),
         paint(STRONG, &held.plan),
         count(held.count, "change", "changes"),
-        held.at
+        clock::shown(held.at)
     ));
     if !held.is_genuine() {
         screen.say(format!(
             "    {} held.json lists changes that do not belong to this plan; it was edited, or written by another version. \
              `rosterd sync {tenant}` writes it again",
-            paint(REMOVE.bold(), "what is shown is not what is held:")
+            paint(REMOVE.bold(), "the list does not match the held plan:")
         ));
     }
     for hold in &held.holds {
@@ -134,13 +159,18 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
     match &held.rejected {
         Some(no) => {
             let why = if no.reason.is_empty() { String::new() } else { format!(": {}", safe(&no.reason)) };
-            screen.say(format!("    {} by {} at {}{why}", paint(REMOVE, "rejected"), safe(&no.who()), no.at));
+            screen.say(format!(
+                "    {} by {} at {}{why}",
+                paint(REMOVE, "rejected"),
+                safe(&no.who()),
+                clock::shown(no.at)
+            ));
         }
         None => {
             let id = held.plan.get(..8).unwrap_or(&held.plan);
             screen.say(paint(
                 FAINT,
-                format!("    `rosterd approve {tenant} {id} --reason …` lets exactly this pass, `rosterd reject {tenant} {id}` says no"),
+                format!("    Approve with: `rosterd approve {tenant} {id} --reason …`; reject with: `rosterd reject {tenant} {id}`"),
             ));
         }
     }
@@ -148,10 +178,8 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
 
 /// What the daemon is doing with it, and when next.
 fn on_schedule(screen: &Screen, line: &daemon::BoardRow) {
-    match (line.running_since, line.due) {
-        (Some(since), _) => screen.say(paint(FAINT, format!("  running since {since}"))),
-        (None, Some(due)) => screen.say(paint(FAINT, format!("  next run {due}"))),
-        (None, None) => {}
+    if let Some(since) = line.running_since {
+        screen.say(paint(FAINT, format!("  running since {}", clock::shown(since))));
     }
     if let Some(standing) = line.standing.filter(|standing| standing.is_failing()) {
         let times = count(u64::from(line.failures), "time", "times");
@@ -159,7 +187,7 @@ fn on_schedule(screen: &Screen, line: &daemon::BoardRow) {
         if line.cause == Some(daemon::Cause::Credential) {
             screen.say(paint(
                 FAINT,
-                "  nothing is asked of either side until the secret is another one, or `systemctl reload rosterd`",
+                "  no request is made to either side until the secret changes, or `systemctl reload rosterd`",
             ));
         }
     }
@@ -179,15 +207,18 @@ fn compared(screen: &Screen, tenant: &str, drift: &daemon::LastComparison) {
     match &drift.failed {
         Some(why) => {
             let word = paint(WAIT.bold(), "not compared with the app");
-            screen.say(format!("  {word} at {}: {}", drift.at, safe(why)));
+            screen.say(format!("  {word} at {}: {}", clock::shown(drift.at), safe(why)));
         }
         None if found.is_empty() => {
-            screen.say(paint(FAINT, format!("  nothing was changed in the app by hand, as of {}", drift.at)));
+            screen.say(paint(
+                FAINT,
+                format!("  nothing was changed in the app by hand, as of {}", clock::shown(drift.at)),
+            ));
         }
         None => screen.say(format!(
             "  {} as of {}: {}; {} repaired; `rosterd drift {tenant}` shows them",
             paint(CHANGE, "changed in the app by hand"),
-            drift.at,
+            clock::shown(drift.at),
             found.join(", "),
             drift.repaired
         )),
@@ -196,7 +227,7 @@ fn compared(screen: &Screen, tenant: &str, drift: &daemon::LastComparison) {
 
 /// How far the import in the background is, or how the last one ended.
 fn importing(screen: &Screen, tenant: &str, note: &ImportNote) {
-    let counts = format!("{} created, {} there already, {} failed", note.created, note.found, note.failed);
+    let counts = format!("{} created, {} already existed, {} failed", note.created, note.found, note.failed);
     let of_total = note
         .total
         .map_or_else(String::new, |total| format!(" {} of {}", thousands(note.done), count(total, "user", "users")));
@@ -222,11 +253,8 @@ fn importing(screen: &Screen, tenant: &str, note: &ImportNote) {
         }
     }
     if let Some(wait) = note.waits_for {
-        let next = if wait == ImportWait::Pause {
-            format!("; `rosterd resume {tenant}` lets it go on")
-        } else {
-            String::new()
-        };
+        let next =
+            if wait == ImportWait::Pause { format!("; `rosterd resume {tenant}` resumes it") } else { String::new() };
         screen.say(format!("    {} {}{next}", paint(WAIT, "waits for"), awaited(wait)));
     }
     match (&note.report, &note.report_error) {
@@ -256,13 +284,13 @@ fn in_time(seconds: u64) -> String {
 }
 
 fn when(at: Option<jiff::Timestamp>) -> String {
-    at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+    at.map_or_else(String::new, clock::shown)
 }
 
 /// What somebody said of the tenant as a whole.
 fn marks(screen: &Screen, line: &TenantStatus) {
     if let Some(mark) = &line.paused {
-        let next = format!("`rosterd resume {}` lets it go on", line.tenant);
+        let next = format!("`rosterd resume {}` resumes it", line.tenant);
         screen.say(format!("  {} {}; {next}", paint(WAIT.bold(), "paused"), safe(&mark.to_string())));
     }
     if let Some(mark) = &line.retired {
@@ -270,7 +298,7 @@ fn marks(screen: &Screen, line: &TenantStatus) {
     }
 }
 
-fn show(screen: &Screen, status: &Status) {
+fn show(screen: &Screen, status: &Status, shows_holds: bool) {
     let run = &status.last_run;
     let style = match run.status {
         RunStatus::Ok => ADD,
@@ -278,18 +306,14 @@ fn show(screen: &Screen, status: &Status) {
         RunStatus::Held => WAIT,
         RunStatus::Failed => REMOVE,
     };
-    screen.say(format!(
-        "{}  {}  {}, {} linked",
-        paint(STRONG, &status.tenant),
-        paint(style.bold(), run.status.name()),
-        count(status.linked.users, "person", "people"),
-        count(status.linked.groups, "group", "groups"),
-    ));
+    let (users, groups) = (status.linked.users, status.linked.groups);
+    screen
+        .say(paint(FAINT, format!("  {}, {} linked", count(users, "user", "users"), count(groups, "group", "groups"))));
     screen.say(paint(
         FAINT,
         format!(
             "  last run {}: {} planned, {} done, {} held, {} failed, {}",
-            run.ended,
+            clock::shown(run.ended),
             run.planned,
             run.done,
             run.held,
@@ -298,10 +322,14 @@ fn show(screen: &Screen, status: &Status) {
         ),
     ));
     match status.last_ok {
-        Some(at) if run.status != RunStatus::Ok => screen.say(paint(FAINT, format!("  last good run {at}"))),
+        Some(at) if run.status != RunStatus::Ok => {
+            screen.say(paint(FAINT, format!("  last run that succeeded {}", clock::shown(at))))
+        }
         _ => {}
     }
-    if !run.note.is_empty() {
+    // What is held is listed with the held plan.
+    let is_shown_below = shows_holds && run.status == RunStatus::Held;
+    if !run.note.is_empty() && !is_shown_below {
         screen.say(format!("  {}", paint(style, safe(&run.note))));
     }
     if let Some(why) = &status.adopt_only {
@@ -315,17 +343,17 @@ fn show(screen: &Screen, status: &Status) {
     }
     for (object, note) in status.failed.iter().take(LISTED) {
         screen.say(format!(
-            "  {} {} {}: {} (tried {}, the schedule tries again {})",
-            paint(REMOVE, "set aside"),
+            "  {} {} {}: {} (tried {}, next try {})",
+            paint(REMOVE, "failed"),
             object.kind(),
-            named(&note.called(object)),
+            named(note.name.as_deref().unwrap_or_else(|| object.id().as_str())),
             safe(&note.reason.to_string()),
             count(u64::from(note.attempts), "time", "times"),
-            note.next_try
+            clock::shown(note.next_try)
         ));
     }
     let more = status.failures.saturating_sub(status.failed.len().min(LISTED) as u64);
     if more > 0 {
-        screen.say(paint(FAINT, format!("  … and {more} more set aside")));
+        screen.say(paint(FAINT, format!("  … and {more} more failed")));
     }
 }

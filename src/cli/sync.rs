@@ -13,7 +13,7 @@ use super::args::{Format, Global, PlanArgs, SyncArgs};
 use super::ending::{SignalListener, interrupted};
 use super::failure::{CommandFailure, code};
 use super::meter::Meter;
-use super::screen::{Screen, safe};
+use super::screen::{Screen, count, safe};
 use super::{check, reload, report_view};
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
@@ -41,7 +41,7 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
     if let Some(path) = &args.out {
         save(path, &report)?;
         screen.note(format!(
-            "saved; `rosterd sync {} --plan {}` carries out exactly this",
+            "saved; `rosterd sync {} --plan {}` applies exactly this plan",
             args.tenant,
             path.display()
         ));
@@ -122,7 +122,7 @@ fn leave_out_retired(screen: &Screen, loaded: &mut Loaded, meter: Option<&Meter>
     let stores = &loaded.stores;
     loaded.tenants.retain(|tenant| match stores.tenant(&tenant.name).mark(Sign::Retired) {
         Some(mark) => {
-            screen.note(format!("{} is retired {}: left alone", tenant.name, safe(&mark.to_string())));
+            screen.note(format!("{} is retired {}: skipped", tenant.name, safe(&mark.to_string())));
             meter.inspect(|meter| meter.stands(&tenant.name, TenantState::Retired));
             false
         }
@@ -150,8 +150,10 @@ async fn many(
 ) -> Result<u8, CommandFailure> {
     let mut worst = code::DONE;
     let mut reports = Vec::new();
+    let mut ends: Vec<(TenantName, u8)> = Vec::new();
     for Broken { name, .. } in broken {
         worst = worse(worst, code::CONFIG);
+        ends.push((name.clone(), code::CONFIG));
         let error = "its file has mistakes; nothing was done";
         screen.error(format!("{name}: {error}"));
         meter.inspect(|meter| meter.stands(&name, TenantState::FileMistake));
@@ -164,15 +166,18 @@ async fn many(
     for tenant in loaded.tenants {
         let name = tenant.name.clone();
         if stop.is_cancelled() {
-            let error = "not begun: stopped as asked";
+            let error = "not started: interrupted";
             worst = worse(worst, code::PARTIAL);
+            ends.push((name.clone(), code::FAILED));
             screen.note(format!("{name}: {error}"));
             reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": error}));
             continue;
         }
         match one(screen, tenant, &loaded.stores, wish, meter, &stop).await {
             Ok(ran) => {
-                worst = worse(worst, exit_code(&ran.told(screen), detailed));
+                let code = exit_code(&ran.told(screen), detailed);
+                worst = worse(worst, code);
+                ends.push((name, code));
                 if screen.format == Format::Human {
                     ran.show(screen)?;
                     screen.say("");
@@ -181,6 +186,7 @@ async fn many(
             }
             Err(failure) => {
                 worst = worse(worst, failure.code);
+                ends.push((name.clone(), failure.code));
                 screen.error(format!("{name}: {}", safe(&failure.message)));
                 reports.push(match failure.code {
                     code::HELD => unsent(Some(&name), &failure.message),
@@ -192,7 +198,31 @@ async fn many(
     if screen.format == Format::Json {
         screen.json(&reports)?;
     }
+    screen.say(summary(&ends));
     Ok(worst)
+}
+
+/// One line about all tenants; those that need a look are named: `3 tenants: 1 ok, 1 held (acme), 1 failed (beta)`.
+fn summary(ends: &[(TenantName, u8)]) -> String {
+    const WORDS: [(u8, &str); 7] = [
+        (code::DONE, "ok"),
+        (code::CHANGES_DUE, "with changes"),
+        (code::BUSY, "busy"),
+        (code::PARTIAL, "partial"),
+        (code::HELD, "held"),
+        (code::CONFIG, "with mistakes"),
+        (code::FAILED, "failed"),
+    ];
+    let part = |(code, word): &(u8, &str)| {
+        let names: Vec<&str> = ends.iter().filter(|(_, end)| end == code).map(|(name, _)| name.as_str()).collect();
+        match (names.len(), *code) {
+            (0, _) => None,
+            (n, code::DONE) => Some(format!("{n} {word}")),
+            (n, _) => Some(format!("{n} {word} ({})", names.join(", "))),
+        }
+    };
+    let parts: Vec<String> = WORDS.iter().filter_map(part).collect();
+    format!("{}: {}", count(ends.len() as u64, "tenant", "tenants"), parts.join(", "))
 }
 
 fn only(tenants: Vec<Tenant>) -> Result<Tenant, CommandFailure> {
@@ -301,14 +331,15 @@ async fn there(
     let wish = RunOptions { dry_run, only, expected_plan, unattended };
     let request = ControlRequest::Sync { tenant: name.to_string(), wish, file, listed };
     let bar = screen.bar();
-    let behind = |since| screen.note(format!("a run of {name} is under way since {since}; this one follows it"));
+    let behind =
+        |since| screen.note(format!("a run of {name} has been in progress since {since}; this one starts after it"));
     let answer = tokio::select! {
         answer = daemon.ask(request, &bar, behind) => answer,
         () = interrupted() => {
             stop.cancel();
             bar.clear();
-            let message = format!("the daemon (process {process}) goes on with {name}; only the waiting has ended");
-            let hint = format!("`rosterd status {name}` shows how it ends; `rosterd pause {name}` ends it before its next call");
+            let message = format!("the daemon (process {process}) continues the run of {name}; only this command has ended");
+            let hint = format!("`rosterd status {name}` shows the result; `rosterd pause {name}` stops it before its next call");
             return Err(CommandFailure { code: code::BUSY, message, hint: Some(hint) });
         }
     };
@@ -371,6 +402,17 @@ fn read_plan(path: &Path) -> Result<String, CommandFailure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_summary_names_every_tenant_that_needs_a_look() {
+        let ends: Vec<(TenantName, u8)> =
+            [("a", code::DONE), ("b", code::HELD), ("c", code::DONE), ("d", code::FAILED)]
+                .iter()
+                .filter_map(|(name, end)| Some((TenantName::parse(name)?, *end)))
+                .collect();
+        assert_eq!(summary(&ends), "4 tenants: 2 ok, 1 held (b), 1 failed (d)");
+        assert_eq!(summary(&ends[..1]), "1 tenant: 1 ok");
+    }
 
     #[test]
     fn i11_the_code_of_several_tenants_is_that_of_the_worst() {

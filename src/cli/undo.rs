@@ -11,7 +11,7 @@ use super::failure::{CommandFailure, code};
 use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, named, paint, safe};
 use super::sync::exit_code;
 use super::{check, confirm, report_view};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::engine::{Engine, UndoReport};
 use crate::errand::{Approval, LeftAlone};
 use crate::guard::Cleared;
@@ -42,7 +42,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
         args.yes || (confirm::can_ask() && confirm::typed(screen, &args.tenant, "This is sent to the app.")?);
     if !confirmed {
         return Err(CommandFailure::failed("not confirmed; nothing was sent")
-            .hint(format!("`rosterd undo {} {} --yes` does it", args.tenant, plan.reversal.run)));
+            .hint(format!("`rosterd undo {} {} --yes` confirms it", args.tenant, plan.reversal.run)));
     }
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let ending = SignalListener::watch(&stop, screen);
@@ -55,7 +55,11 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
     for notice in notices {
         screen.note(notice);
     }
-    show(screen, args, &done)?;
+    match screen.format {
+        // The plan was printed before it was sent.
+        Format::Human => finished(screen, args, &done),
+        Format::Json => show(screen, args, &done)?,
+    }
     Ok(ended(&done))
 }
 
@@ -65,13 +69,13 @@ fn approval(args: &UndoArgs, plan: &UndoReport, engine: &Engine) -> Result<Appro
     let Some(asked) = &args.approve else { return Ok(Approval::None) };
     let again = format!("`rosterd undo {} {} --dry-run` shows it", args.tenant, plan.reversal.run);
     let Some(held) = plan.report.cleared.as_ref().and_then(Cleared::held_plan) else {
-        let message = "nothing of it is held that could be approved; nothing was sent";
+        let message = "none of its changes is held for approval; nothing was sent";
         return Err(CommandFailure::failed(message).hint(again));
     };
     let asked = asked.trim().to_ascii_lowercase();
     let whole = &plan.reversal.plan.hash;
     if asked.len() < 4 || !(held.starts_with(&asked) || whole.starts_with(&asked)) {
-        let message = format!("{asked:?} is not what is held of it: that is {held}; nothing was sent");
+        let message = format!("{asked:?} is not the held plan of this undo, which is {held}; nothing was sent");
         return Err(CommandFailure::failed(message).hint(again));
     }
     let (at, identity) = (SystemClock.now(), Identity::of_this_process());
@@ -97,10 +101,9 @@ fn approval(args: &UndoArgs, plan: &UndoReport, engine: &Engine) -> Result<Appro
         Weighed::Waiting(_) | Weighed::Undecided => {
             engine.keep_approval_of_undo(&decision)?;
             let given = engine.approvals(&decision.plan)?.map(|approvals| approvals.to_string()).unwrap_or_default();
-            let message =
-                format!("{given}: waiting for another person, with an account of their own; nothing was sent");
+            let message = format!("{given}: waiting for another person with their own account; nothing was sent");
             let hint = format!(
-                "they type `rosterd approve {0} {1} --reason …`; then `rosterd undo {0} {2} --approve {1}` within a day",
+                "they run `rosterd approve {0} {1} --reason …`; then `rosterd undo {0} {2} --approve {1}` within a day",
                 args.tenant, decision.plan, plan.reversal.run
             );
             Err(CommandFailure { code: code::HELD, message, hint: Some(hint) })
@@ -141,13 +144,11 @@ fn show(screen: &Screen, args: &UndoArgs, undone: &UndoReport) -> Result<(), Com
 
 fn tell(screen: &Screen, args: &UndoArgs, undone: &UndoReport) {
     let reversal = &undone.reversal;
-    let began = undone.started.map(|at| format!(" of {}", at.strftime("%Y-%m-%d %H:%M:%SZ"))).unwrap_or_default();
+    let began = undone.started.map(|at| format!(" of {}", clock::shown(at))).unwrap_or_default();
     screen.say(format!("{}  {}", paint(STRONG, &args.tenant), paint(FAINT, format!("run {}{began}", reversal.run))));
     if undone.open_calls > 0 && undone.report.dry_run {
         let calls = count(undone.open_calls as u64, "call", "calls");
-        screen.say(format!(
-            "  {calls} of an interrupted run are looked up in the app first; the plan may change by that"
-        ));
+        screen.say(format!("  {calls} of an interrupted run are looked up in the app first; that may change the plan"));
     }
     let report = report_view::told(screen, &undone.report);
     report_view::changes(screen, &report, |id| format!("rosterd undo {} {} --approve {id}", args.tenant, reversal.run));
@@ -155,18 +156,31 @@ fn tell(screen: &Screen, args: &UndoArgs, undone: &UndoReport) {
     list(screen, &paint(CHANGE.bold(), "left alone"), &reversal.skipped);
     list(screen, &paint(FAINT, "stays"), &reversal.stays);
     report_view::closing(screen, &report);
+    next(screen, args, undone);
+}
+
+/// How it ended, after the plan was shown: only what was not done is shown once more.
+fn finished(screen: &Screen, args: &UndoArgs, undone: &UndoReport) {
+    let report = report_view::told(screen, &undone.report);
+    report_view::unfinished(screen, &report);
+    report_view::closing(screen, &report);
+    next(screen, args, undone);
+}
+
+/// What becomes of the reverted changes.
+fn next(screen: &Screen, args: &UndoArgs, undone: &UndoReport) {
     if undone.report.operations().is_empty() {
         return;
     }
     screen.say(match undone.paused {
         true => format!(
-            "  {} is paused until `rosterd resume {0}`; after that, what was taken back is held (`undone`) until the directory's record \
-             changes",
+            "  {} is paused until `rosterd resume {0}`; after that, the reverted changes are held (`undone`) until the directory's \
+             record changes",
             args.tenant
         ),
         false => format!(
-            "  what was taken back is held (`undone`) until the directory's record changes, and everything else goes on: correct the \
-             directory. `rosterd approve {0}` makes it again; `rosterd pause {0}` stops everything",
+            "  the reverted changes are held (`undone`) until the directory's record changes, and everything else continues: \
+             correct the directory. `rosterd approve {0}` applies them again; `rosterd pause {0}` stops everything",
             args.tenant
         ),
     });

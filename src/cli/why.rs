@@ -10,7 +10,7 @@ use super::check;
 use super::failure::CommandFailure;
 use super::report_view::{change_text, change_text_with};
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, named, paint, safe};
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::engine::{Engine, Explained, Nobody};
 use crate::explain::{Candidate, Deed, InDirectory, Story};
 use crate::model::{LifecycleStatus, ObjectRef, Op, OpOutcome, Provenance};
@@ -51,27 +51,27 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &WhyArgs) -> Res
 
 fn several(args: &WhyArgs, all: &[Candidate]) -> CommandFailure {
     let lines: Vec<String> = all.iter().map(|one| format!("  {}  {}", one.id, one.name)).collect();
-    CommandFailure::failed(format!("{:?} may be several people:\n{}", args.person, lines.join("\n")))
+    CommandFailure::failed(format!("{:?} matches several users:\n{}", args.person, lines.join("\n")))
         .hint(format!("name one by id: `rosterd why {} ID`", args.tenant))
 }
 
 fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> CommandFailure {
-    let mut message = format!("{:?} is nobody in ", args.person);
+    let mut message = format!("no user matches {:?} in ", args.person);
     message.push_str(match (args.offline, &nobody.unread) {
-        (true, _) | (_, Some(_)) => "the state and the journal",
-        (false, None) => "the directory's reading, the state and the journal",
+        (true, _) | (_, Some(_)) => "the state or the journal",
+        (false, None) => "the directory, the state or the journal",
     });
     if let Some(why) = &nobody.unread {
-        message.push_str(&format!("; not everything could be asked: {why}"));
+        message.push_str(&format!("; not everything could be read: {why}"));
     }
     match nobody.answer {
         Some(Presence::Present | Presence::Suspended) => {
-            message.push_str("; asked for that id, the directory says there is somebody whom it does not list");
+            message.push_str("; asked for that id, the directory knows a user whom it does not list");
         }
         Some(Presence::Gone | Presence::Unknown) | None => {}
     }
     if let Some(account) = &nobody.account {
-        message.push_str(&format!("; the app has an account of that name ({account}), which rosterd never touched"));
+        message.push_str(&format!("; the app has an account of that name ({account}), which rosterd does not manage"));
     }
     if !nobody.similar.is_empty() {
         let names: Vec<&str> = nobody.similar.iter().map(|one| one.name.as_str()).collect();
@@ -81,8 +81,7 @@ fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> CommandFailure {
             names.join(", ")
         ));
     }
-    CommandFailure::failed(message)
-        .hint("a directory id, a user name, an e-mail address or an app id is what it looks for")
+    CommandFailure::failed(message).hint("search for a directory id, user name, e-mail address or app id")
 }
 
 fn tell(screen: &Screen, story: &Story) {
@@ -131,7 +130,7 @@ fn directory(screen: &Screen, story: &Story) {
             (_, Some(why)) => paint(CHANGE, format!("no: {}", safe(why))),
             (Some(because), None) => format!("yes: {}", safe(because)),
             (None, None) if directory.belongs => "yes".to_owned(),
-            (None, None) => paint(CHANGE, "no: no group in scope holds them"),
+            (None, None) => paint(CHANGE, "no: not in any group in scope"),
         };
         chapter(screen, "belongs", &[belongs]);
     }
@@ -145,18 +144,22 @@ fn directory(screen: &Screen, story: &Story) {
 fn presence(directory: &InDirectory) -> String {
     match (directory.listed, directory.standing, directory.answer) {
         (true, Some(LifecycleStatus::Suspended), _) => paint(REMOVE, "suspended"),
-        (true, Some(LifecycleStatus::Staged), _) => "staged: not to be given an account yet".to_owned(),
+        (true, Some(LifecycleStatus::Staged), _) => "staged: gets no account yet".to_owned(),
         (true, ..) => "active".to_owned(),
         (false, _, Some(Presence::Gone)) => paint(REMOVE, "gone: the directory says so when asked for the id"),
-        (false, _, Some(Presence::Suspended)) => paint(REMOVE, "not listed; asked for the id, it says suspended"),
-        (false, _, Some(Presence::Present)) => paint(CHANGE, "not listed; asked for the id, it says they are there"),
+        (false, _, Some(Presence::Suspended)) => {
+            paint(REMOVE, "not listed; asked for the id, the directory says suspended")
+        }
+        (false, _, Some(Presence::Present)) => {
+            paint(CHANGE, "not listed; asked for the id, the directory says that the user exists")
+        }
         (false, _, Some(Presence::Unknown) | None) => paint(CHANGE, "not listed, and the directory can't say more"),
     }
 }
 
 fn link(screen: &Screen, story: &Story) {
     let Some(link) = &story.link else {
-        chapter(screen, "link", &["none: no account is linked to them".to_owned()]);
+        chapter(screen, "link", &["none: not linked to an account".to_owned()]);
         return;
     };
     let how = match link.provenance {
@@ -167,7 +170,7 @@ fn link(screen: &Screen, story: &Story) {
     let mut lines = vec![format!("account {}, {how}{since}", safe(link.app_id.as_str()))];
     if link.active == Some(false) {
         let since = link.inactive_since.map(|at| format!(" since {}", when(at))).unwrap_or_default();
-        lines.push(paint(CHANGE, format!("switched off{since}")));
+        lines.push(paint(CHANGE, format!("inactive{since}")));
     }
     lines.extend(
         link.missing_since.map(|at| paint(CHANGE, format!("missing from complete readings since {}", when(at)))),
@@ -234,8 +237,8 @@ fn now(screen: &Screen, story: &Story) {
     let mut lines = Vec::new();
     if let Some(note) = &story.set_aside {
         lines.push(format!(
-            "{} {} (tried {} times, the schedule tries again {})",
-            paint(REMOVE, "set aside:"),
+            "{} {} (tried {} times, next try {})",
+            paint(REMOVE, "failed:"),
             safe(&note.reason.to_string()),
             note.attempts,
             when(note.next_try)
@@ -274,7 +277,7 @@ fn now(screen: &Screen, story: &Story) {
 }
 
 fn when(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%MZ").to_string()
+    clock::shown(at)
 }
 
 fn text(value: &Value) -> String {

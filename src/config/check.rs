@@ -30,8 +30,8 @@ fn scope(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
     if document.is_true(&["scope", "all_users"]) && document.get(&["scope", "users"]).is_none() {
         found.push(document.error(
             &["scope", "all_users"],
-            "`all_users` takes everybody whom `users` accepts, and there is no `users`",
-            "write `users = \"true\"` if really everybody in the directory belongs",
+            "`all_users` takes every user whom `users` accepts, and there is no `users`",
+            "write `users = \"true\"` if every user of the directory belongs",
         ));
     }
 }
@@ -49,7 +49,7 @@ fn app_address(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
         } else {
             "write https://"
         };
-        found.push(document.error(&path, "plain http would send the token and people's data in the clear", hint));
+        found.push(document.error(&path, "plain http would send the token and users' data in the clear", hint));
     } else if !address.is_loopback() {
         found.push(document.error(
             &path,
@@ -187,7 +187,7 @@ pub(super) fn web_address(document: &Document<'_>, path: &[&str], loopback_key: 
         true => "write https://, or add `allow_http_loopback = true` for a server on this machine",
         false => "write https://",
     };
-    found.push(document.error(path, "plain http would send the credential and people's data in the clear", hint));
+    found.push(document.error(path, "plain http would send the credential and users' data in the clear", hint));
 }
 
 pub(super) fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<Item = &'d DeTable<'t>> {
@@ -220,7 +220,7 @@ fn deletion(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
     if document.get(&path).is_some() && !deletes {
         found.push(document.error(
             &path,
-            "`delete_after` says when to delete, but nobody is ever deleted",
+            "`delete_after` says when to delete, but no user is ever deleted",
             "write `on_deleted = \"delete\"` (or `on_unassigned`), or remove `delete_after`",
         ));
     }
@@ -233,8 +233,8 @@ fn status(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
     if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
         found.push(document.error(
             &path,
-            "the status page names people and asks nobody who they are: it is served to this machine only",
-            "write `127.0.0.1:9464` or `[::1]:9464`; from elsewhere, go through ssh or a proxy that asks who comes (docs/monitoring.md)",
+            "the status page shows names without authentication, so it is served to this machine only",
+            "write `127.0.0.1:9464` or `[::1]:9464`; from elsewhere, use ssh or a proxy with authentication (docs/monitoring.md)",
         ));
     }
 }

@@ -86,7 +86,7 @@ impl<'t> Document<'t> {
             let (message, hint) = in_words(&error.message);
             let mut one = document.at(error.span, Level::Error, message, Some(hint));
             if document.syntax == Syntax::Unclear {
-                one.notes.push("what follows can't be checked before this is mended".to_owned());
+                one.notes.push("the rest can't be checked until this is fixed".to_owned());
             }
             found.push(one);
         }
@@ -325,7 +325,7 @@ const EXPECTED: &str = ", expected ";
 const REMEDIES: [(&str, &str); 7] = [
     ("unclosed array", "a list ends with `]`, and its values are separated by `,`"),
     ("unclosed inline table", "a table in braces ends with `}`, and its keys are separated by `,`"),
-    ("unclosed table", "the name of a table stands in brackets: `[target]`"),
+    ("unclosed table", "the name of a table is in brackets: `[target]`"),
     ("duplicate key", "a key can be given once; remove one of the two"),
     ("string values must be quoted", "write a text in quotes: `key = \"text\"`"),
     ("key with no value", "a line is `key = value` or a `[table]`"),

@@ -23,7 +23,7 @@ pub struct DriftTable {
     /// When to compare, after the first run that is due then: a cron expression of five fields, or `every 7d`. `weekly`, the default,
     /// is once a week at a time of the tenant's own; `never` leaves it to `rosterd drift`, which compares at any time.
     pub schedule: DriftSchedule,
-    /// Accounts that were deleted or switched on or off by hand.
+    /// Accounts that were deleted, activated or deactivated by hand.
     pub accounts: OnDrift,
     /// Attributes that have other values.
     pub attributes: OnDrift,

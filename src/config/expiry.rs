@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::tenant::SecretRef;
+use crate::clock;
 
 /// When a secret is no longer taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,15 +47,15 @@ impl Expiry {
         }
     }
 
-    /// One line for people: `target.token expires in 6 days (2026-12-01T00:00:00Z)`.
+    /// One line for people: `target.token expires in 6 days (2026-12-01 00:00 UTC)`.
     pub fn words(&self, now: Timestamp) -> String {
         let hours = self.at.duration_since(now).as_hours();
         let when = match hours {
-            _ if self.at <= now => return format!("{} expired at {}", self.secret, self.at),
+            _ if self.at <= now => return format!("{} expired at {}", self.secret, clock::shown(self.at)),
             0..48 => format!("{} hours", hours.max(1)),
             _ => format!("{} days", hours / 24),
         };
-        format!("{} expires in {when} ({})", self.secret, self.at)
+        format!("{} expires in {when} ({})", self.secret, clock::shown(self.at))
     }
 }
 
@@ -120,10 +121,10 @@ mod tests {
         assert_eq!(told("2026-10-31T23:00:00Z").0, None);
         assert_eq!(told("2026-11-01T00:00:00Z").0, Some(Nearness::Month));
         assert_eq!(told("2026-11-24T00:00:00Z").0, Some(Nearness::Week));
-        assert_eq!(told("2026-11-24T00:00:00Z").1, "target.token expires in 7 days (2026-12-01T00:00:00Z)");
+        assert_eq!(told("2026-11-24T00:00:00Z").1, "target.token expires in 7 days (2026-12-01 00:00 UTC)");
         assert_eq!(told("2026-11-30T00:00:00Z").0, Some(Nearness::Day));
-        assert_eq!(told("2026-11-30T18:00:00Z").1, "target.token expires in 6 hours (2026-12-01T00:00:00Z)");
+        assert_eq!(told("2026-11-30T18:00:00Z").1, "target.token expires in 6 hours (2026-12-01 00:00 UTC)");
         assert_eq!(told("2026-12-01T00:00:00Z").0, Some(Nearness::Over));
-        assert_eq!(told("2026-12-02T00:00:00Z").1, "target.token expired at 2026-12-01T00:00:00Z");
+        assert_eq!(told("2026-12-02T00:00:00Z").1, "target.token expired at 2026-12-01 00:00 UTC");
     }
 }

@@ -26,7 +26,7 @@ pub struct GlobalFile {
     pub store: StoreTable,
     /// What `rosterd run` logs. `-v`, `-q` and `RUST_LOG` go before it.
     pub log: LogTable,
-    /// Who is told of what needs a person: a web hook each.
+    /// Receivers of notifications: a webhook each.
     pub notify: BTreeMap<String, NotifyTable>,
     /// How `rosterd run` works.
     pub run: RunTable,
@@ -241,7 +241,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunTable {
-    /// Read the files again without being told, once they have changed and nothing has moved for four seconds; half a minute for one
+    /// Read the files again without `rosterd reload`, once they have changed and nothing has moved for four seconds; half a minute for one
     /// that is gone.
     pub watch: bool,
 }
@@ -250,7 +250,7 @@ pub struct RunTable {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusTable {
-    /// The address and port to listen on: a loopback address, since the page names people and asks nobody who they are.
+    /// The address and port to listen on: a loopback address, since the page shows names without authentication.
     #[schemars(extend("format" = "listen-address"), with = "String")]
     pub listen: SocketAddr,
 }

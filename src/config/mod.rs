@@ -20,6 +20,7 @@ pub mod global;
 mod literal;
 pub mod load;
 pub mod notify;
+pub mod notify_template;
 pub mod old_keys;
 pub mod profile;
 pub mod profiles;

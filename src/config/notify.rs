@@ -1,5 +1,6 @@
 //! `[notify.NAME]` of `rosterd.toml`: who is told, and of what.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -8,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::notify_template::{NotifyFormat, NotifyTemplate};
 use super::tenant::SecretRef;
+use crate::files::{SMALL, trust};
 
 /// A receiver of messages: a web hook. What is sent is signed, repeated until it is taken, and names no people.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -17,11 +20,20 @@ pub struct NotifyTable {
     /// Where messages are posted to, as JSON: an https address without a query.
     #[schemars(extend("format" = "web-address"))]
     pub url: String,
-    /// The key with which they are signed (HMAC-SHA256, as standardwebhooks.com says). `whsec_` and base64, or any text; at least 24 bytes.
+    /// The key with which they are signed (HMAC-SHA256, as standardwebhooks.com says): `whsec_` and base64, or any text; at least 24 bytes. In
+    /// another `format` it is the secret of that service.
     pub secret: SecretRef,
-    /// Of which events it is told; of all if left out.
+    /// The events that it receives; all if left out.
     #[schemars(length(min = 1))]
     pub events: Option<Vec<NotifyEvent>>,
+    /// The form of the messages. Only `signed` ones are signed.
+    #[serde(default)]
+    pub format: NotifyFormat,
+    /// A template file of your own, in place of a `format`.
+    pub template: Option<PathBuf>,
+    /// What the template's placeholders of these names stand for, such as `to` and `from` of an e-mail.
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
     /// Whether messages carry the reasons in full: these may name people, groups and values.
     #[serde(default)]
     pub details: bool,
@@ -98,6 +110,21 @@ impl NotifyEvent {
 }
 
 impl NotifyTable {
+    /// The template of its messages; `None` if they are signed JSON.
+    ///
+    /// # Errors
+    /// When the file can't be read, another user could have changed it, or it is no template.
+    pub fn template(&self) -> Result<Option<NotifyTemplate>, String> {
+        let own = match &self.template {
+            None => return self.format.template().map(NotifyTemplate::parse).transpose(),
+            Some(path) => path,
+        };
+        let failed = |why: String| format!("the template {}: {why}", own.display());
+        let bytes = trust::read(own, SMALL).map_err(|error| failed(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".to_owned()))?;
+        NotifyTemplate::parse(&text).map(Some).map_err(failed)
+    }
+
     /// Whether it wants to hear of this.
     pub fn wants(&self, event: NotifyEvent) -> bool {
         event == NotifyEvent::Test || self.events.as_ref().is_none_or(|events| events.contains(&event))

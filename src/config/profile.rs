@@ -220,7 +220,7 @@ pub struct ReadSettings {
     /// By which attributes groups are matched, in this order.
     #[schemars(schema_with = "attribute_list")]
     pub group_match: Vec<String>,
-    /// Whether what was found by name may be taken over from another owner.
+    /// Whether what was found by name may be adopted from another owner.
     pub adopt: Adopt,
     /// Filter or list.
     pub look_up: LookUp,

@@ -178,7 +178,7 @@ impl<'w> DocumentWalk<'w, '_> {
         let hint = match forms::nearest(name, keys()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => match words::home_of(name, self.schema) {
-                Some(table) => format!("`{name}` belongs into `[{table}]`"),
+                Some(table) => format!("`{name}` belongs in `[{table}]`"),
                 None => format!("the keys here are {}", words::list(keys())),
             },
         };
@@ -236,7 +236,7 @@ impl<'w> DocumentWalk<'w, '_> {
         let keys = keys.filter(|key| counts(key));
         let what = place.name();
         let message = match count {
-            0 if !table.is_empty() => format!("{what} says nothing of where it is"),
+            0 if !table.is_empty() => format!("{what} does not say where it is"),
             0 => format!("{what} is empty"),
             _ => format!("{what} has {count} keys, and takes exactly one"),
         };

@@ -57,7 +57,7 @@ pub struct ScopeTable {
     /// An expression; only people for whom it is true are in scope.
     #[schemars(length(min = 1))]
     pub users: Option<String>,
-    /// Whether everybody whom `users` accepts belongs, in a group or not. Needs `users`.
+    /// Whether every user whom `users` accepts belongs, in a group or not. Needs `users`.
     #[serde(default)]
     pub all_users: bool,
     /// Whether members of groups inside a group belong to it too.
@@ -163,7 +163,7 @@ pub struct UsersTable {
     pub on_deleted: DeprovisioningAction,
     /// Whether people whose account was there before rosterd, and who are no longer assigned, are treated like the others.
     pub adopted: Adopted,
-    /// Deactivate at once and delete after this time (`30d`, `12h`); only where a fate above is `delete`.
+    /// Deactivate at once and delete after this time (`30d`, `12h`); only where an action above is `delete`.
     pub delete_after: Option<Period>,
     /// What to do when an immutable attribute changes. The profile's if left out.
     pub on_immutable_change: Option<OnImmutableChange>,
@@ -301,7 +301,7 @@ pub struct GroupsTable {
     pub display_name: String,
     /// Whether a group without members is created.
     pub create_empty: bool,
-    /// Whether a group that is already in the app is taken over.
+    /// Whether a group that is already in the app is adopted.
     pub adopt: AdoptGroups,
     /// What becomes of a group that still exists in the directory but left the scope.
     pub on_unassigned: GroupFate,
@@ -448,7 +448,7 @@ impl JsonSchema for AdoptApproval {
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalTable {
     /// How many people have to approve what is held. With two or more, each has to be another person, and neither the owner of this file nor
-    /// the account that had the daemon take over its last edit counts.
+    /// the account that reloaded its last edit counts.
     #[schemars(range(min = 1, max = 9))]
     pub people: u32,
     /// Whether an approval needs a reason.
@@ -464,13 +464,13 @@ pub struct ApprovalTable {
     pub adopt: AdoptApproval,
     /// Changed attributes.
     pub update: bool,
-    /// Accounts that are switched on again.
+    /// Accounts that are activated again.
     pub activate: bool,
-    /// Accounts that are switched off.
+    /// Accounts that are deactivated.
     pub deactivate: bool,
     /// Accounts that are deleted.
     pub delete: bool,
-    /// Groups that are made, taken over, renamed, deleted or released.
+    /// Groups that are created, adopted, renamed, deleted or released.
     pub groups: bool,
     /// People who join or leave groups.
     pub memberships: bool,

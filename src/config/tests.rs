@@ -97,7 +97,7 @@ on_deleted = "remove"
         10 | in_flight = "four"
            |             ^^^^^^
            |
-           = hint: a number stands without quotes: `4`
+           = hint: a number has no quotes: `4`
 
         tenants/acme.toml:13:14: error: `on_deleted` can't be "remove"
            |
@@ -150,8 +150,8 @@ fn what_follows_an_unclosed_table_is_not_guessed_at() {
         1 | [target
           |        ^
           |
-          = hint: the name of a table stands in brackets: `[target]`
-          = note: what follows can't be checked before this is mended
+          = hint: the name of a table is in brackets: `[target]`
+          = note: the rest can't be checked until this is fixed
         "#);
 }
 
@@ -165,7 +165,7 @@ fn an_unclosed_list_is_one_mistake_where_it_was_left_open() {
           | ^
           |
           = hint: a list ends with `]`, and its values are separated by `,`
-          = note: what follows can't be checked before this is mended
+          = note: the rest can't be checked until this is fixed
         "#);
 }
 
@@ -219,7 +219,7 @@ fn a_missing_key_is_told_with_what_it_is() {
 fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
     let (_, found) = read(&good_with("[users]\nsentinels = []\nfrobnicate = 1"));
     let hints: Vec<_> = found.iter().map(|one| one.hint.clone().unwrap()).collect();
-    assert_eq!(hints[0], "`sentinels` belongs into `[scope]`");
+    assert_eq!(hints[0], "`sentinels` belongs in `[scope]`");
     assert!(hints[1].starts_with("the keys here are `adopted`, `attributes`, `delete_after`"), "{}", hints[1]);
 }
 

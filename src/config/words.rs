@@ -104,11 +104,11 @@ fn hint(all: &[&Json], value: &DeValue<'_>) -> Option<String> {
 fn plain_example(all: &[&Json]) -> String {
     let kind = all.iter().flat_map(|one| types_in(one)).next().unwrap_or_default();
     match kind {
-        "string" => "a text stands in quotes: `\"text\"`",
-        "integer" | "number" => "a number stands without quotes: `4`",
+        "string" => "a text is in quotes: `\"text\"`",
+        "integer" | "number" => "a number has no quotes: `4`",
         "boolean" => "write `true` or `false`, without quotes",
-        "array" => "a list stands in brackets: `[\"one\", \"two\"]`",
-        _ => "a table has its own line, `[table]`, or stands in braces: `{ key = \"value\" }`",
+        "array" => "a list is in brackets: `[\"one\", \"two\"]`",
+        _ => "a table has its own line, `[table]`, or is in braces: `{ key = \"value\" }`",
     }
     .to_owned()
 }

@@ -19,7 +19,7 @@ pub enum CycleError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Somebody asked for the end while directory or app were read.
-    #[error("stopped as asked, before there was a plan")]
+    #[error("interrupted before there was a plan")]
     Stopped,
     /// The plan that was asked for is not the plan of now.
     #[error("the plan {expected} is void: directory, app or settings changed since, and the plan is now {now}")]

@@ -177,8 +177,8 @@ async fn observed(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'
         let ended = stations(job, writer, ask, run).await;
         match &ended {
             Ok(report) => report.tell(),
-            // What it said may name people: it is for whoever asked.
-            Err(_) => tracing::info!("came to no plan"),
+            // The whole message may name users: it goes to the caller alone.
+            Err(error) => tracing::warn!(cause = error.kind(), "run failed before planning"),
         }
         ended
     }
@@ -286,7 +286,7 @@ impl CycleJob<'_> {
         let is_quiet = is_noted && !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
         let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| is_quiet)?;
         let mark = self.source.still(&mark).await?;
-        tracing::info!("the directory is the one for which nothing was left to do");
+        tracing::info!("directory unchanged since the last clean run");
         let mut report = self.report(run.clone(), counts, started);
         let nothing = guard::check(Plan::of(Vec::new()), &Facts::default(), &self.limits);
         report.applied(nothing, ApplyOutcome { results: Vec::new(), stop: None, links_differ: false });
@@ -369,7 +369,7 @@ impl CycleJob<'_> {
             Ok(app_id) => ledger.noted(run, Reason::OwnAccount, vec![Effect::OwnAccount { app_id }]).await,
             // Not remembered: the next run that looks people up asks again.
             Err(error) => {
-                tracing::warn!(class = ?error.class, status = error.status, "the app did not say whose token this is");
+                tracing::warn!(class = ?error.class, status = error.status, "the app did not say which account owns the token");
                 Ok(())
             }
         }

@@ -22,7 +22,7 @@ pub(super) async fn ask_directory(
     answers: &mut Answers,
 ) -> Result<(), CycleError> {
     if !survey.absent.is_empty() {
-        job.progress.stage("asking the directory about absent people", Some(survey.absent.len() as u64));
+        job.progress.stage("asking the directory about missing users", Some(survey.absent.len() as u64));
         answers.absent = job.source.ask_users(&survey.as_the_directory_knows(&survey.absent)).await?;
     }
     let unseen: Vec<SourceId> =
@@ -49,7 +49,7 @@ pub(super) async fn ask_app(
 ) -> Result<(), CycleError> {
     if !survey.newcomers.is_empty() {
         let keys: Vec<UserKeys> = survey.newcomers.iter().map(PlannedUser::keys).collect();
-        job.progress.stage("looking people up in the app", Some(keys.len() as u64));
+        job.progress.stage("looking up users in the app", Some(keys.len() as u64));
         (answers.users, answers.alike) = newcomers(job, desired, survey, &keys).await?;
         known_from_refusals(job, &survey.newcomers, &mut answers.users).await?;
         beside_the_state(job, answers)?;
@@ -178,7 +178,7 @@ async fn groups(
     if keys.is_empty() {
         return Ok(answers);
     }
-    job.progress.stage("looking groups up in the app", Some(keys.len() as u64));
+    job.progress.stage("looking up groups in the app", Some(keys.len() as u64));
     let found = job.reader.look_up_groups(&keys).await?;
     let read = found.into_iter().map(|found| async move {
         match found {
@@ -281,7 +281,7 @@ impl Recheck for Again<'_> {
         }
         // A directory that can't be asked has confirmed nothing: the harmless reading is that they are there.
         let unknown = |error, count| {
-            tracing::warn!(%error, "the directory could not be asked again about absent people or groups");
+            tracing::warn!(%error, "the directory could not be asked again about missing users or groups");
             vec![Presence::Unknown; count]
         };
         let answers = self.source.ask_users(&users).await.unwrap_or_else(|error| unknown(error, users.len()));

@@ -308,9 +308,9 @@ impl CycleReport {
         let (status, dry_run, calls) = (self.status().name(), self.dry_run, self.calls.total);
         let seconds = self.ended.duration_since(self.started).as_secs_f64();
         for hold in &self.holds {
-            tracing::info!(reason = hold.code().name(), "held");
+            tracing::info!(reason = hold.code().name(), "changes held");
         }
-        tracing::info!(status, dry_run, planned, done, held, failed, calls, seconds, "ended");
+        tracing::info!(status, dry_run, planned, done, held, failed, calls, seconds, "run ended");
     }
 
     pub(crate) fn to_summary(&self, settings: Option<SettingsMark>) -> RunSummary {

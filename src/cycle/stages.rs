@@ -98,7 +98,7 @@ impl CycleJob<'_> {
         if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
             return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
         }
-        tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
+        tracing::info!(plan = plan.hash, planned = plan.operations.len(), "plan made");
         report.names = names_in(&plan, state, Some(desired.snapshot))?;
         time::ask(self, &plan).await;
         let first_sync = self.holds_first_sync(ask);

@@ -123,7 +123,7 @@ pub(super) fn write(daemon: &Leased, board: &Board) -> Result<(), StoreError> {
 pub(super) fn clear(daemon: &Leased, board: &Board) {
     if let Err(error) = daemon.put(LAST, board).and_then(|()| daemon.take(BOARD)) {
         // It is old by its lock, which nobody holds.
-        tracing::debug!(%error, "the board stays");
+        tracing::debug!(%error, "could not remove the status of the tenants");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Pure: no clock, no tasks, no disk. A tenant never runs twice at once; a file that was taken away ends its schedule when the
 //! run under way has ended; a file with mistakes leaves the tenant as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -131,6 +131,12 @@ pub(super) struct Changes {
 }
 
 impl Book {
+    /// Tenants whose file has mistakes as it is now.
+    pub(super) fn with_mistakes(&self) -> BTreeSet<TenantName> {
+        let broken = self.entries.iter().filter(|(_, entry)| entry.mistake.is_some()).map(|(name, _)| name);
+        broken.chain(self.never_right.keys()).cloned().collect()
+    }
+
     /// Takes the files over, the first time and each time after that. `last_run` tells when an earlier process last ran a tenant.
     pub(super) fn take(
         &mut self,

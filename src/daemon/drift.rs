@@ -94,13 +94,13 @@ pub(super) async fn compare(
     let compared = LastComparison::of(&result, wanted, now());
     match &compared.failed {
         None => {
-            tracing::info!(tenant = %tenant.name, differences = compared.found.values().sum::<u64>(), "compared the app with what was known of it")
+            tracing::info!(tenant = %tenant.name, differences = compared.found.values().sum::<u64>(), "drift check finished")
         }
         // Why may name people: it stands in the note, which only the owner reads.
-        Some(_) => tracing::warn!(tenant = %tenant.name, "the app could not be compared with what was known of it"),
+        Some(_) => tracing::warn!(tenant = %tenant.name, "drift check failed"),
     }
     if let Err(error) = state.notes().set(NOTE, &compared) {
-        tracing::warn!(tenant = %tenant.name, %error, "what the comparison found could not be written");
+        tracing::warn!(tenant = %tenant.name, %error, "could not save the result of the drift check");
     }
     compared.repaired > 0
 }

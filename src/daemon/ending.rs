@@ -31,7 +31,7 @@ impl Daemon {
         self.secrets.abort_all();
         self.pane.stopping();
         systemd::stopping(&format!("stopping; {}", self.book.line()));
-        tracing::info!(running = self.book.running(), "stopping");
+        tracing::info!(running = self.book.running(), "daemon stopping");
         let end = Instant::now() + DRAIN_LIMIT;
         while (self.book.running() > 0 || !self.imports.is_idle()) && Instant::now() < end {
             self.pane.beat();
@@ -39,12 +39,12 @@ impl Daemon {
                 Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
                 Some(imported) = self.imports.tasks.join_next() => self.imported(imported),
                 () = tokio::time::sleep(TELL_EVERY.min(end.saturating_duration_since(Instant::now()))) => {
-                    systemd::draining(&format!("finishing the calls under way; {}", self.book.line()));
+                    systemd::draining(&format!("finishing the calls in progress; {}", self.book.line()));
                 }
             }
         }
         self.abandon().await;
-        tracing::info!("stopped");
+        tracing::info!("daemon stopped");
     }
 
     /// Leaves the board for the next daemon. Not after the lock was lost: there may be one already.
@@ -63,13 +63,13 @@ impl Daemon {
         }
         tracing::warn!(
             tenants = left.join(", "),
-            "calls under way were not answered within {} s and are not waited for; the next run looks up what became of them",
+            "calls in progress were not answered within {} s and are not waited for; the next run looks up their outcome",
             DRAIN_LIMIT.as_secs()
         );
         self.runs.abort_all();
         let closed = async { while self.runs.join_next().await.is_some() {} };
         if tokio::time::timeout(CLOSE_LIMIT, closed).await.is_err() {
-            tracing::warn!("a run does not even close; the process ends all the same");
+            tracing::warn!("a run does not stop; the process ends anyway");
         }
     }
 }

@@ -89,7 +89,7 @@ impl Daemon {
                 Ok(None) if standing == TenantState::Held => ConditionStatus::Unknown,
                 Ok(None) => ConditionStatus::No,
                 Err(error) => {
-                    tracing::warn!(tenant = %name, %error, "what is held can't be read");
+                    tracing::warn!(tenant = %name, %error, "could not read the held plan");
                     ConditionStatus::Unknown
                 }
             },

@@ -55,22 +55,22 @@ impl Daemon {
         from: &Identity,
         caller: ReplyHandle,
     ) {
-        let (name, tenant) = match self.tenant_as_read(tenant, file, "nobody was made") {
+        let (name, tenant) = match self.tenant_as_read(tenant, file, "no user was created") {
             Ok(known) => known,
             Err((message, hint)) => return caller.refuse(CONFIG, message, hint),
         };
         let state = self.state_of(&name);
         if self.imports.under_way.contains_key(&name) {
-            let message = format!("busy: an import of {name} is under way in the daemon; nobody was made by this one");
-            let hint = format!("`rosterd status {name}` shows how far it is; `rosterd import {name} --stop` ends it");
+            let message = format!("busy: the daemon is already importing users for {name}; this one created no user");
+            let hint = format!("`rosterd status {name}` shows its progress; `rosterd import {name} --stop` ends it");
             return caller.refuse(BUSY, message, Some(hint));
         }
         if let Some(mark) = state.mark(Sign::Retired) {
-            return caller.refuse(FAILED, format!("{name} is retired {mark}; nobody was made"), None);
+            return caller.refuse(FAILED, format!("{name} is retired {mark}; no user was created"), None);
         }
         if let Some(mark) = state.mark(Sign::Paused) {
-            let hint = format!("`rosterd resume {name}` lets it go on; then try again");
-            return caller.refuse(HELD, format!("{name} is paused {mark}; nobody was made"), Some(hint));
+            let hint = format!("`rosterd resume {name}` resumes it; then try again");
+            return caller.refuse(HELD, format!("{name} is paused {mark}; no user was created"), Some(hint));
         }
         let by = from.name();
         let id = Uuid::now_v7().simple().to_string();
@@ -81,11 +81,11 @@ impl Daemon {
         match written {
             Ok(()) => {}
             Err(error @ StoreError::Busy { .. }) => {
-                return caller.refuse(BUSY, format!("{error}; nobody was made"), None);
+                return caller.refuse(BUSY, format!("{error}; no user was created"), None);
             }
-            Err(error) => return caller.refuse(FAILED, format!("{error}; nobody was made"), None),
+            Err(error) => return caller.refuse(FAILED, format!("{error}; no user was created"), None),
         }
-        tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, import = order.id, "import begins");
+        tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, import = order.id, "import started");
         let importing = Importing { id: order.id.clone(), reports: state.import_reports() };
         self.begin_import(tenant, order);
         caller.answer(ControlReply::Importing(importing));
@@ -95,7 +95,7 @@ impl Daemon {
     pub(super) fn stop_import(&mut self, tenant: &str, from: &Identity, caller: ReplyHandle) {
         let under_way = TenantName::parse(tenant).and_then(|name| self.imports.under_way.get(&name));
         let Some(under_way) = under_way else {
-            let message = format!("no import of {tenant} is under way in the daemon; nothing was stopped");
+            let message = format!("the daemon is not importing users for {tenant}; nothing was stopped");
             return caller.refuse(FAILED, message, Some(format!("`rosterd status {tenant}` shows the last one")));
         };
         tracing::info!(tenant, uid = from.uid, login_uid = from.login_uid, "import ended by an operator");
@@ -122,7 +122,7 @@ impl Daemon {
             Err(error) => {
                 let panicked = self.imports.under_way.iter().find(|(_, under_way)| under_way.task == error.id());
                 let Some((name, _)) = panicked else { return };
-                tracing::error!(tenant = %name, "the import panicked; the next daemon goes on with it");
+                tracing::error!(tenant = %name, "the import panicked; the next start of the daemon continues it");
                 (name.clone(), None)
             }
         };
@@ -146,7 +146,8 @@ impl Daemon {
             Some(ImportNote { announced: true, ..now })
         });
         if let Err(error) = announced {
-            tracing::warn!(tenant = %name, %error, "that the end of the import was sent can't be kept: after a restart it is sent again");
+            tracing::warn!(tenant = %name, %error, "could not record that the end of the import was sent: it is sent again after a \
+                restart");
         }
     }
 
@@ -166,7 +167,7 @@ impl Daemon {
             self.book.entries.keys().filter(|name| !self.imports.under_way.contains_key(*name)).cloned().collect();
         for name in names {
             if let Err(error) = self.take_import(&name) {
-                tracing::error!(tenant = %name, %error, "whether an import was interrupted can't be read");
+                tracing::error!(tenant = %name, %error, "could not read whether an import was interrupted");
             }
         }
     }
@@ -177,7 +178,7 @@ impl Daemon {
             let Some(tenant) = self.book.entries.get(name).map(|entry| Arc::clone(&entry.tenant)) else {
                 return Ok(());
             };
-            tracing::info!(tenant = %name, import = order.id, "an import was interrupted: it goes on");
+            tracing::info!(tenant = %name, import = order.id, "continuing an interrupted import");
             self.begin_import(tenant, order);
             return Ok(());
         }
@@ -194,11 +195,11 @@ impl Daemon {
         file: u64,
         undone: &str,
     ) -> Result<(TenantName, Arc<Tenant>), (String, Option<String>)> {
-        let reload = || Some("`rosterd reload` makes the daemon read it; then try again".to_owned());
+        let reload = || Some("run `rosterd reload`, then try again".to_owned());
         let known = TenantName::parse(tenant).and_then(|name| Some((self.book.entries.get(&name)?, name)));
         let message = match known {
             None => format!(
-                "the daemon does not know {tenant}: its file came after it last read the files, or had mistakes then; {undone}"
+                "the daemon does not know {tenant}: its file is newer than the last reload, or had mistakes then; {undone}"
             ),
             Some((entry, _)) if entry.tenant.fingerprint() != file => {
                 format!("the file of {tenant} was edited since the daemon read it; {undone}")

@@ -148,7 +148,7 @@ impl Daemon {
     fn not_reloaded(&mut self, found: &[Diagnostic]) -> Reloaded {
         let mistakes = Mistake::among(found);
         let first = mistakes.first().map(Mistake::summary).unwrap_or_default();
-        tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
+        tracing::error!("the configuration has mistakes, the previous version stays in force: {first}");
         self.mistake = mistakes.first().cloned();
         self.show();
         self.tell_all();
@@ -168,8 +168,12 @@ impl Daemon {
         let mistakes = Mistake::among(&loaded.warnings);
         self.loading.hung = broken.iter().filter(|broken| broken.hangs).map(|broken| broken.name.clone()).collect();
         let broken = told(broken);
+        let had_mistakes = self.book.with_mistakes();
         let roll = Roll { broken: firsts(&broken), tenants: loaded.tenants, is_partial: false };
         let changes = self.take_roll(roll);
+        let now_with_mistakes = self.book.with_mistakes();
+        let is_fixed = |name: &&TenantName| !now_with_mistakes.contains(name) && !changes.removed.contains(name);
+        let fixed: Vec<TenantName> = had_mistakes.iter().filter(is_fixed).cloned().collect();
         self.mistake = None;
         self.without_file = self.left_behind();
         self.show();
@@ -188,6 +192,7 @@ impl Daemon {
             added: names(&changes.added),
             changed: names(&changes.changed),
             removed: names(&changes.removed),
+            fixed: names(&fixed),
             broken,
             mistakes,
         })
@@ -201,7 +206,9 @@ impl Daemon {
         };
         let now = self.settings.clock.now();
         let changes = self.book.take(roll, last_run, now);
-        for (word, names) in [("added", &changes.added), ("removed; its app stays as it is", &changes.removed)] {
+        for (word, names) in
+            [("tenant added", &changes.added), ("tenant removed; its app is left as it is", &changes.removed)]
+        {
             names.iter().for_each(|tenant| tracing::info!(%tenant, "{word}"));
         }
         for (by, _) in &self.loading.waiting {
@@ -215,9 +222,9 @@ impl Daemon {
     /// Remembers which account had a tenant's file read: its approval is not that of another person.
     fn edited(&self, name: &TenantName, by: &Identity) {
         let Some(entry) = self.book.entries.get(name) else { return };
-        tracing::info!(tenant = %name, uid = by.uid, login_uid = by.login_uid, "takes over what its file says now");
+        tracing::info!(tenant = %name, uid = by.uid, login_uid = by.login_uid, "tenant file reloaded");
         if let Err(error) = entry.tenant.edited_by(&self.state_of(name), by, self.settings.clock.now()) {
-            tracing::warn!(tenant = %name, %error, "which account had the file read could not be written down");
+            tracing::warn!(tenant = %name, %error, "could not record which account reloaded the file");
         }
     }
 
@@ -250,7 +257,7 @@ impl Daemon {
     /// Tenants with state and without a file, unless their connection has ended.
     fn left_behind(&self) -> Vec<String> {
         let names = self.settings.stores.tenants().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the state folder could not be looked through");
+            tracing::warn!(%error, "could not list the state folder");
             Vec::new()
         });
         let known = |name: &TenantName| {
@@ -283,7 +290,7 @@ fn told(broken: Vec<Broken>) -> Vec<(TenantName, Vec<Mistake>)> {
     let broken: Vec<(TenantName, Vec<Mistake>)> =
         broken.into_iter().map(|broken| (broken.name, Mistake::among(&broken.found))).collect();
     for (tenant, mistakes) in &broken {
-        tracing::error!(%tenant, "its file has mistakes, what was there before stays in force: {}", first(mistakes));
+        tracing::error!(%tenant, "the tenant file has mistakes, the previous version stays in force: {}", first(mistakes));
     }
     broken
 }

@@ -173,7 +173,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Daemo
     daemon.listens(control.listen());
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
-    tracing::info!(tenants = daemon.book.entries.len(), "running");
+    tracing::info!(tenants = daemon.book.entries.len(), "daemon started");
     let lost = loop {
         // Before any run begins: another daemon could have the lock file that is there now.
         if let Err(lost) = daemon.leased.still_held() {
@@ -314,7 +314,7 @@ impl Daemon {
         match hinted {
             Ok((name, hint)) => {
                 if self.book.hinted(&name, hint, self.settings.clock.now()) {
-                    tracing::info!(tenant = %name, "the directory tells of changes: due now");
+                    tracing::info!(tenant = %name, "the directory reports changes, scheduling a run");
                 }
             }
             Err(error) => tracing::error!(%error, "asking a change feed panicked"),
@@ -325,7 +325,7 @@ impl Daemon {
         let (id, ended) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                let note = "the run panicked; its state is as after a crash and mends itself".to_owned();
+                let note = "the run panicked; the next run recovers as after a crash".to_owned();
                 (error.id(), RunEnd::new(TenantState::Failing, note))
             }
         };
@@ -333,9 +333,9 @@ impl Daemon {
         // What was said may name people: it stands on the board, which only the owner reads.
         match ended.standing {
             TenantState::Failing => {
-                tracing::warn!(tenant = %name, credential = ended.about.cause.is_some(), "failing");
+                tracing::warn!(tenant = %name, credential = ended.about.cause.is_some(), "tenant is failing");
             }
-            standing => tracing::info!(tenant = %name, standing = standing.name(), "ended"),
+            standing => tracing::info!(tenant = %name, standing = standing.name(), "run finished"),
         }
         match whole {
             true => {
@@ -366,7 +366,7 @@ impl Daemon {
         (self.news, self.shown) = (false, Some(Instant::now()));
         let board = self.board();
         if let Err(error) = board::write(&self.leased, &board) {
-            tracing::warn!(%error, "the board could not be written");
+            tracing::warn!(%error, "could not write the status of the tenants");
         }
         self.settings.telemetry.config_is_valid(board.mistake.is_none());
         self.settings.telemetry.stand(web::standing(&board));

@@ -67,7 +67,7 @@ impl Daemon {
             ControlRequest::Resume { tenant } => self.word(&tenant, caller, |daemon, name| {
                 let was = daemon.state_of(name).clear_mark(Sign::Paused)?;
                 if was.is_some() {
-                    tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, "resumed");
+                    tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, "tenant resumed");
                     daemon.wake(name);
                 }
                 Ok(ControlReply::Resumed(was))
@@ -111,7 +111,7 @@ impl Daemon {
         self.word(&tenant, caller, |daemon, name| {
             daemon.state_of(name).decide(&decision)?;
             let (plan, uid) = (&decision.plan, decision.identity.as_ref().map(|identity| identity.uid));
-            tracing::info!(tenant = %name, plan, uid, ?verdict, "decided");
+            tracing::info!(tenant = %name, plan, uid, ?verdict, "held plan decided");
             if daemon.state_of(name).is_plan_of_undo(plan)? {
                 daemon.note_approvals_of_undo(name);
             } else if verdict == DecisionVerdict::Approve {
@@ -130,7 +130,7 @@ impl Daemon {
         tokio::spawn(async move {
             match engine.note_approvals_of_undo().await {
                 Ok(()) => {}
-                Err(error) if error.is_busy() => tracing::debug!(%tenant, "the run under way puts it into the journal"),
+                Err(error) if error.is_busy() => tracing::debug!(%tenant, "the run in progress journals it"),
                 Err(error) => tracing::warn!(%tenant, %error, "an approval could not be put into the journal"),
             }
         });
@@ -196,11 +196,11 @@ impl Daemon {
 
     /// Takes up a run, if it is about the same file.
     fn order(&mut self, tenant: &str, file: u64, order: RunOrder) {
-        let reload = || Some("`rosterd reload` makes the daemon read it; then try again".to_owned());
+        let reload = || Some("run `rosterd reload`, then try again".to_owned());
         let known = TenantName::parse(tenant).filter(|name| self.book.entries.contains_key(name));
         let Some((name, entry)) = known.and_then(|name| self.book.entries.get(&name).map(|entry| (name, entry))) else {
             let message = format!(
-                "the daemon does not know {tenant}: its file came after it last read the files, or had mistakes then; nothing was run"
+                "the daemon does not know {tenant}: its file is newer than the last reload, or had mistakes then; nothing was run"
             );
             return order.caller.refuse(CONFIG, message, reload());
         };
@@ -214,7 +214,7 @@ impl Daemon {
         let waiting = self.orders.0.entry(name).or_default();
         if waiting.len() >= WAITING {
             let message = format!(
-                "busy: {WAITING} runs of {tenant} wait already in the daemon (process {}); nothing was begun",
+                "busy: {WAITING} runs of {tenant} are already waiting in the daemon (process {}); nothing was started",
                 std::process::id()
             );
             return order.caller.refuse(BUSY, message, None);
@@ -232,7 +232,7 @@ impl Daemon {
                 Begun::Running => {}
                 Begun::Now(tenant) => begun.extend(waiting.pop_front().map(|order| (tenant, order))),
                 Begun::Unknown => waiting.drain(..).for_each(|order| {
-                    order.caller.refuse(CONFIG, format!("the file of {name} was taken away; nothing was run"), None);
+                    order.caller.refuse(CONFIG, format!("the file of {name} was removed; nothing was run"), None);
                 }),
             }
             !waiting.is_empty()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::board::{Board, BoardRow};
 use super::drift::{LastComparison, read_compared};
 use crate::model::TenantName;
-use crate::store::{HeldPlan, ImportNote, ImportState, Sign, Status, StoreError, Stores, TenantMark};
+use crate::store::{HeldPlan, ImportNote, ImportState, InterruptedRun, Sign, Status, StoreError, Stores, TenantMark};
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct TenantStatus {
     /// How far the import in the background is, or how the last one ended.
     #[serde(default)]
     pub import: Option<ImportNote>,
+    /// The last run, if it started and did not finish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<InterruptedRun>,
     /// There is state, and no tenant file any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub file_gone: bool,
@@ -70,6 +73,7 @@ pub fn overview(
             daemon: lines.get(tenant.as_str()).map(|line| (*line).clone()),
             drift: read_compared(&state)?,
             import: state.import_note()?.map(|note| as_seen(note, board.is_some())),
+            interrupted: state.interrupted_run()?,
             file_gone: gone.contains(tenant),
         })
     };

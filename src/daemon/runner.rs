@@ -139,7 +139,7 @@ impl RunEnd {
     fn of_run(result: &Result<(CycleReport, Vec<Notice>), EngineError>) -> Self {
         match result {
             Ok((report, notices)) => {
-                notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was mended"));
+                notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was repaired"));
                 Self::of(report)
             }
             Err(error) => Self::without_report(error),
@@ -226,7 +226,7 @@ impl Runner for EngineRunner {
             Err(_) => None,
         };
         if hint.is_none() {
-            tracing::debug!(tenant = %tenant.name, "the change feed could not be asked");
+            tracing::debug!(tenant = %tenant.name, "could not read the change feed");
             // The secret may have changed: the next time it is read anew.
             self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant.name);
         }

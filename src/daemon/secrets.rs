@@ -33,7 +33,7 @@ impl Daemon {
                 match looked {
                     Ok(Some(now)) if now != refused => changed.push(name),
                     Ok(_) => {}
-                    Err(overdue) => tracing::warn!(tenant = %name, %overdue, "its secrets could not be looked at"),
+                    Err(overdue) => tracing::warn!(tenant = %name, %overdue, "could not check the secrets"),
                 }
             }
             changed
@@ -44,10 +44,10 @@ impl Daemon {
     pub(super) fn looked_at_secrets(&mut self, looked: Result<Vec<TenantName>, JoinError>) {
         match looked {
             Ok(changed) => changed.iter().for_each(|name| {
-                tracing::info!(tenant = %name, "its secret is another one: due now");
+                tracing::info!(tenant = %name, "secret changed, scheduling a run");
                 self.book.secret_changed(name, self.settings.clock.now());
             }),
-            Err(error) => tracing::error!(%error, "looking at secrets panicked"),
+            Err(error) => tracing::error!(%error, "checking the secrets panicked"),
         }
     }
 }

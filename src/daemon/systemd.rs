@@ -11,7 +11,7 @@ const MORE_TIME: Duration = Duration::from_secs(30);
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd could not be told");
+        tracing::debug!(%error, "could not notify systemd");
     }
 }
 
@@ -29,7 +29,7 @@ pub(super) fn alive(line: &str) {
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::debug!(%error, "systemd could not be told of the reload"),
+        Err(error) => tracing::debug!(%error, "could not notify systemd of the reload"),
     }
 }
 

@@ -138,7 +138,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
             Ok(name) if text::unfit_as_group_name(&name).is_some() => {
                 let why = text::unfit_as_group_name(&name).unwrap_or_default();
                 let why = format!(
-                    "its name {why}: to the eye it is another one. Correct it in the directory; nothing was sent"
+                    "its name {why}, so that it looks like another one. Correct it in the directory; nothing was sent"
                 );
                 (bounds::shown(&name), Some(why))
             }
@@ -204,8 +204,7 @@ impl Desired<'_> {
     /// Users whose entries do not say what they have to: named, and nothing is decided about them.
     fn freeze_odd_users(&mut self) {
         let odd = self.snapshot.odd().iter();
-        self.frozen
-            .extend(odd.map(|(user, why)| (*user, format!("{why}: nothing is given to this user and nothing taken"))));
+        self.frozen.extend(odd.map(|(user, why)| (*user, format!("{why}: the access of this user is not changed"))));
     }
 
     fn narrow(&mut self, filter: &PersonFilter<'_>) {

@@ -124,8 +124,8 @@ impl Engine {
         let short = secrets.filter_map(|(path, place)| {
             let secret = super::token(place).ok().filter(Secret::is_short)?;
             let detail = format!(
-                "{} has fewer than {LONG_ENOUGH} characters, so an answer that repeats it can't be told from one that holds the same letters \
-                 by chance",
+                "{} has fewer than {LONG_ENOUGH} characters, so a response that repeats it looks like one that contains the same \
+                 letters by chance",
                 path.join(".")
             );
             drop(secret);
@@ -189,9 +189,9 @@ impl Engine {
             Some(example) if dangling > 0 => Finding::warning(
                 "reading",
                 format!(
-                    "{detail}; {dangling} members are neither people nor groups that can be read, such as {example}"
+                    "{detail}; {dangling} members are neither users nor groups that can be read, such as {example}"
                 ),
-                "look whether the credential may read everybody who is in the groups",
+                "check whether the credential may read every user in the groups",
             ),
             _ => Finding::ok("reading", detail),
         }
@@ -205,14 +205,14 @@ impl Engine {
             found.push(Finding::warning(
                 "scope",
                 format!("the members of {} can't be read: {why}", group.name),
-                "nobody loses access for it; give the credential the right to read them",
+                "no user loses access because of this; give the credential the right to read them",
             ));
         }
         let (belong, in_scope) = (desired.assigned_count() as u64, groups(desired.groups.len() as u64));
         found.push(match belong {
             0 => Finding::warning(
                 "scope",
-                format!("nobody belongs: {in_scope} in scope, and none holds anybody"),
+                format!("no user belongs: {in_scope} in scope, all of them empty"),
                 "bind a group to the app in the directory, or set [scope] groups in the tenant file",
             ),
             _ => Finding::ok("scope", format!("{} in scope, through {in_scope} or directly", people(belong))),
@@ -241,8 +241,8 @@ impl Engine {
                 let near = forms::nearest(text, rows().map(|row| &*row.name)).map(str::to_owned);
                 let near = near.or_else(|| part_of(text, rows().map(|row| &*row.name)));
                 let hint = near.map_or_else(
-                    || "mend [scope] groups; names compare without case, and `*` stands for any text".to_owned(),
-                    |near| format!("mend [scope] groups; the nearest name is {near:?}"),
+                    || "fix [scope] groups; names compare without case, and `*` stands for any text".to_owned(),
+                    |near| format!("fix [scope] groups; the nearest name is {near:?}"),
                 );
                 Finding::warning("scope", format!("no group of the directory has the {kind} {text:?}"), hint)
             })
@@ -289,7 +289,7 @@ impl Engine {
                         broken.file.display(),
                         broken.why
                     ),
-                    "find out who changed it; the next sync moves the state aside, and only adopts and adds",
+                    "find out who changed it; the next sync keeps a copy of the state, and only adopts and adds",
                 ),
                 None if report.records == 0 => {
                     Finding::ok("journal", "none yet: the first sync adopts and adds, it removes nothing")
@@ -347,7 +347,7 @@ impl Engine {
             found.push(Finding::warning(
                 "paused",
                 format!("{mark}: nothing is sent"),
-                format!("`rosterd resume {name}` lets it go on"),
+                format!("`rosterd resume {name}` resumes it"),
             ));
         }
         found
@@ -359,8 +359,8 @@ impl Engine {
         Some(match names {
             Ok(names) => Finding::warning(
                 "probe",
-                format!("a probe did not come to its end: {} may still be in the app", names.user_name),
-                format!("`rosterd doctor {} --probe` takes it away before it begins", self.tenant.name),
+                format!("a probe did not finish: {} may still be in the app", names.user_name),
+                format!("`rosterd doctor {} --probe` deletes it first", self.tenant.name),
             ),
             Err(error) => state_error("probe", &error),
         })
@@ -377,7 +377,7 @@ impl Engine {
             )),
             Ok(Some(held)) => found.push(Finding::warning(
                 "held",
-                format!("{} changes wait for a decision since {}", held.count, held.at),
+                format!("{} changes have waited for a decision since {}", held.count, held.at),
                 format!("`rosterd status {name}` shows them"),
             )),
             Ok(None) => {}
@@ -390,8 +390,8 @@ impl Engine {
                 }
                 if status.failures > 0 {
                     found.push(Finding::warning(
-                        "set aside",
-                        format!("{} people or groups could not be brought in step", status.failures),
+                        "failed",
+                        format!("{} users or groups failed and are tried again later", status.failures),
                         format!("`rosterd status {name}` has the app's own words"),
                     ));
                 }
@@ -408,7 +408,7 @@ pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
 }
 
 fn people(n: u64) -> String {
-    counted(n, "person", "people")
+    counted(n, "user", "users")
 }
 
 fn groups(n: u64) -> String {
@@ -435,21 +435,22 @@ fn not_prepared(side: &str, error: &EngineError) -> Finding {
 
 fn unread(error: &SourceError) -> Finding {
     let remedy = match error {
-        SourceError::Refused(_) | SourceError::NotGranted(_) => "put a credential that counts into the secret's file",
+        SourceError::Refused(_) | SourceError::NotGranted(_) => "put a valid credential into the secret file",
         SourceError::NoOrganisation(_) => "name the organisation in the [source] table of the tenant file",
-        SourceError::Forbidden(_) => "give the credential the right to read people, groups and memberships",
+        SourceError::Forbidden(_) => "give the credential the right to read users, groups and memberships",
         SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
-            "mend the address, the network or the certificate authorities"
+            "fix the address, the network or the certificate authorities"
         }
+        SourceError::Untrusted(_) => "fix the server's certificate, the address or `ca_file`",
         SourceError::Throttled(_) => "wait, or ask for a higher limit",
-        SourceError::Settings(_) => "mend the [source] table of the tenant file",
-        SourceError::Malformed(_) => "mend what the message names; nothing of an answer like this is believed",
+        SourceError::Settings(_) => "fix the [source] table of the tenant file",
+        SourceError::Malformed(_) => "fix what the message names; no part of such a response is used",
         SourceError::TimeLimit { .. } => {
             "find out why it takes so long: a directory that never ends its lists, a slow network, a rate that is too low"
         }
         SourceError::Incomplete(Incomplete::Elsewhere { .. }) => {
-            "let `url` name a server that keeps the whole base, or narrow `user_base` and `group_base`; where nobody to provision is there, list \
-             the subtree's name in `expected_references` of [source.ldap]"
+            "let `url` name a server that keeps the whole base, or narrow `user_base` and `group_base`; if there are no users to \
+             provision there, list the subtree's name in `expected_references` of [source.ldap]"
         }
         SourceError::Incomplete(_) => {
             "find out why less is visible than there is: the credential's rights, a size limit, a filter"
@@ -484,7 +485,7 @@ fn free(bytes: u64) -> Finding {
         mib if mib >= 10 << 10 => format!("{} GiB free", mib >> 10),
         mib => format!("{mib} MiB free"),
     };
-    let remedy = "free some room: a call whose intent can't be written is not made";
+    let remedy = "free some disk space: no call is made before its intent is journaled";
     match bytes {
         0..NONE_LEFT => Finding::wrong("disk", detail, remedy),
         NONE_LEFT..LITTLE => Finding::warning("disk", detail, remedy),

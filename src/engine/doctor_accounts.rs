@@ -83,7 +83,7 @@ impl Engine {
                 if unmanaged.len() == 1 { "is" } else { "are" },
                 shown.join("; ")
             ),
-            format!("if no directory user shall ever have them, write in [scope]: protect = [{}]", protect.join(", ")),
+            format!("if no directory user should ever get them, write in [scope]: protect = [{}]", protect.join(", ")),
         ))
     }
 

@@ -83,8 +83,9 @@ impl Engine {
             CHECK,
             format!("{}. The next sync would hold {held}", said.join("; ")),
             format!(
-                "map userName to the value that these accounts have, or put the attribute that both sides share in place of userName in \
-                 read.user_match under [target.override_profile]; `rosterd plan {}` shows the id to approve if they are other people",
+                "map userName to the value that these accounts have, or put the attribute that both sides share in place of \
+                 userName in read.user_match under [target.override_profile]; `rosterd plan {}` shows the id to approve if they \
+                 are different people",
                 self.tenant.name
             ),
         ))

@@ -155,7 +155,7 @@ impl Maker<'_> {
                 Err(CreateError::Source(error)) => return Err(Unmade::Everybody(error)),
             }
         }
-        Err(Unmade::Person("not made".to_owned()))
+        Err(Unmade::Person("not created".to_owned()))
     }
 
     /// Waits until a call may be made.
@@ -220,7 +220,7 @@ impl Maker<'_> {
             }
         }
         Err(Unmade::Person(format!(
-            "{why}; nobody of that name was found since: the same command looks again before it makes anybody"
+            "{why}; no user of that name has been found since: the same command looks again before it creates one"
         )))
     }
 }

@@ -61,7 +61,7 @@ impl Engine {
         }
         let left = probed.left.len();
         let told =
-            format!("probed the app with {}: {} accounts made, {left} left behind", names.user_name, probed.made);
+            format!("probed the app with {}: {} accounts created, {left} left behind", names.user_name, probed.made);
         let weighing = self.weighing(&state);
         let guard = weighing.policy.recorded(false);
         put_on_record(&state, name, Trigger::Command, told, guard, self.clock.as_ref()).await?;

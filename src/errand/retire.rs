@@ -50,7 +50,7 @@ pub fn task(plan: Plan, by: &str) -> Task {
 pub fn note(by: &str, fate: RetirementAction) -> String {
     let what = match fate {
         RetirementAction::Leave => "the app is left as it is",
-        RetirementAction::Deactivate => "everybody's account is switched off",
+        RetirementAction::Deactivate => "every account is deactivated",
     };
     format!("retired by {by}: {what}")
 }

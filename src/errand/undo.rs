@@ -142,12 +142,11 @@ pub fn reverse(
         draft.gone(object);
     }
     for (object, name) in &history.unanswered {
-        let why =
-            "the app never answered a call of that run: look at it in the app; the next sync looks too".to_owned();
+        let why = "the app never answered a call of that run: check the app; the next sync checks it too".to_owned();
         draft.skipped.push(UndoDraft::left(object.clone(), name, why));
     }
     for (group, name, _) in &history.unanswered_members {
-        let why = "the app never answered whether they became a member of a group, or no longer are one: look there";
+        let why = "the app never confirmed a change of their memberships: check the app";
         draft.skipped.push(UndoDraft::left(ObjectRef::Group(group.clone()), name, why.to_owned()));
     }
     for id in history.people() {
@@ -200,14 +199,13 @@ impl UndoDraft<'_> {
         if self.history.deleted.contains(object) {
             let why = match object {
                 ObjectRef::User(_) => {
-                    "the account was deleted in the app: the next sync makes a new one if they belong"
+                    "the account was deleted in the app: the next sync creates a new one if they belong"
                 }
                 ObjectRef::Group(_) => "the group was deleted in the app, and its memberships with it",
             };
             self.cannot.push(Self::left(object.clone(), &name, why.to_owned()));
         } else {
-            let why =
-                "the run let go of it, which changed nothing in the app; the next sync takes it over if it belongs";
+            let why = "the run released it, which changed nothing in the app; the next sync adopts it if it belongs";
             self.stays.push(Self::left(object.clone(), &name, why.to_owned()));
         }
     }
@@ -217,7 +215,7 @@ impl UndoDraft<'_> {
         if self.history.replaced.contains(id) {
             let row = self.state.user(id)?;
             let name = row.as_ref().map_or(id.as_str(), |row| user_name(row, id)).to_owned();
-            let why = "the account was replaced by another one: the new one stays, the old one stays switched off";
+            let why = "the account was replaced by another one: the new one stays, the old one stays inactive";
             self.cannot.push(Self::left(object, &name, why.to_owned()));
             return Ok(());
         }
@@ -269,7 +267,7 @@ impl UndoDraft<'_> {
             false => (Lane::Removals, Action::DeactivateUser),
         };
         if !was && self.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource {
-            let why = "this app deletes an account that is switched off".to_owned();
+            let why = "this app deletes an account that is deactivated".to_owned();
             self.stays.push(Self::left(object.clone(), row.name, why));
         }
         self.push(lane, object, row, action);
@@ -298,7 +296,7 @@ impl UndoDraft<'_> {
                 Some(before) => set.set(path.clone(), before.clone()),
                 None if can_clear => clear.push(path.clone()),
                 None => {
-                    let why = format!("{path} had no value before, and this app can't take one away");
+                    let why = format!("{path} had no value before, and this app can't clear it");
                     self.cannot.push(Self::left(object.clone(), known.name, why));
                     continue;
                 }
@@ -329,7 +327,7 @@ impl UndoDraft<'_> {
         self.name(id, &row, &known);
         self.members(id, &known)?;
         if self.history.created_groups.contains(id) {
-            let why = "the run made this group: it stays, without the members it was given".to_owned();
+            let why = "the run created this group: it stays, without the members that were added".to_owned();
             self.stays.push(Self::left(object, &row.name, why));
         } else if self.history.adopted_groups.contains(id) {
             match relinked {

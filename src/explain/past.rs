@@ -183,7 +183,7 @@ fn noted(effect: &Effect, id: &SourceId, at: Timestamp, run: &RunId, reason: &st
         Effect::UserLinked { id: of, .. } if of == id => (Op::AdoptUser.name(), person, reason.to_owned()),
         Effect::UserUnlinked { id: of } if of == id => (Op::ReleaseUser.name(), person, reason.to_owned()),
         Effect::MembersAdded { group, users } if users.contains(id) => {
-            ("found", ObjectRef::Group(group.clone()), "was a member already when the group was taken over".to_owned())
+            ("found", ObjectRef::Group(group.clone()), "was a member already when the group was adopted".to_owned())
         }
         Effect::Failed { object, note } if *object == person => ("set_aside", person, note.reason.to_string()),
         Effect::Missed { object, since } if *object == person => {

@@ -177,13 +177,13 @@ impl Teller<'_> {
         let held = groups.iter().any(|group| group.counts);
         let filter = match desired.frozen(user) {
             Some(why) => Some(why.to_owned()),
-            None if !belongs && held => Some("scope.users does not accept this person".to_owned()),
+            None if !belongs && held => Some("scope.users does not accept this user".to_owned()),
             None => None,
         };
         let looked_up = sight.questions.and_then(|(survey, answers)| {
             let at = survey.newcomers.iter().position(|person| person.id == id)?;
             Some(match answers.users.get(at)? {
-                Match::Nobody => "the app has nobody by these names".to_owned(),
+                Match::Nobody => "the app has no account with these names".to_owned(),
                 Match::One { found, by } => format!("the app has the account {}, matched by {by}", found.id),
                 Match::Conflict(conflict) => conflict.to_string(),
             })

@@ -91,7 +91,7 @@ async fn standings_protection_and_absence_are_told_as_they_are_decided() {
     let dir = Directory::of(&["ann", "bob", "cid", "dee", "eve"]).with_group("all", &["ann", "bob", "cid", "dee"]);
     let world = synced(dir, |tenant| tenant.protect = vec!["bob@x.test"]).await;
     assert!(story(&world, "bob@x.test").await.verdict.starts_with("protected"));
-    assert_eq!(story(&world, "eve").await.verdict, "has no account by our doing: they are in no group");
+    assert_eq!(story(&world, "eve").await.verdict, "rosterd gives them no account: they are in no group");
 
     world.edit(|dir| {
         dir.stand("ann", LifecycleStatus::Suspended);
@@ -109,10 +109,7 @@ async fn standings_protection_and_absence_are_told_as_they_are_decided() {
     let dee = story(&world, "dee").await;
     assert!(dee.link.unwrap().missing_since.is_some());
     assert_eq!(dee.history.last().unwrap().what, "missing");
-    assert_eq!(
-        story(&world, "ann").await.verdict,
-        "switched off, and nothing would change: suspended in the directory"
-    );
+    assert_eq!(story(&world, "ann").await.verdict, "deactivated, and nothing would change: suspended in the directory");
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ pub(super) fn of(story: &Story, report: Option<&CycleReport>) -> String {
         .filter(|report| report.cleared.as_ref().is_none_or(Cleared::is_all_held))
         .and_then(|report| report.holds.first())
     {
-        return format!("nothing of this tenant is sent now: {} ({hold})", hold.code());
+        return format!("nothing is sent for this tenant now: {} ({hold})", hold.code());
     }
     if !story.next.is_empty() {
         return next(story);
@@ -26,7 +26,7 @@ pub(super) fn of(story: &Story, report: Option<&CycleReport>) -> String {
     let Some(directory) = &story.directory else { return as_last_known(story) };
     let standing = standing(story);
     match &story.link {
-        Some(link) if link.active == Some(false) => format!("switched off, and nothing would change: {standing}"),
+        Some(link) if link.active == Some(false) => format!("deactivated, and nothing would change: {standing}"),
         Some(link) if directory.belongs && story.app.as_ref().is_some_and(|app| app.app_id.is_none()) => format!(
             "the app does not show their account {} (any more), and no run looks for it: `rosterd drift {tenant} --note` records what \
              is gone, the next sync creates it again: {standing}",
@@ -35,14 +35,14 @@ pub(super) fn of(story: &Story, report: Option<&CycleReport>) -> String {
         ),
         Some(_) if directory.belongs || !directory.listed => format!("nothing would change: {standing}"),
         Some(_) => format!("has an account that is left as it is: {standing}"),
-        None => format!("has no account by our doing: {standing}"),
+        None => format!("rosterd gives them no account: {standing}"),
     }
 }
 
 fn as_last_known(story: &Story) -> String {
     match &story.link {
-        Some(link) if link.active == Some(false) => "linked, and switched off when last heard of".to_owned(),
-        Some(_) => "linked, and active when last heard of".to_owned(),
+        Some(link) if link.active == Some(false) => "linked, and inactive when last seen".to_owned(),
+        Some(_) => "linked, and active when last seen".to_owned(),
         None => "not linked to any account".to_owned(),
     }
 }
@@ -74,8 +74,10 @@ fn standing(story: &Story) -> String {
     if !directory.listed {
         return match directory.answer {
             Some(Presence::Gone) => "the directory says they are gone".to_owned(),
-            Some(Presence::Suspended) => "the directory lists them no more, and calls them suspended".to_owned(),
-            Some(Presence::Present) => "the directory does not list them, but says they are there".to_owned(),
+            Some(Presence::Suspended) => {
+                "the directory no longer lists them and says that they are suspended".to_owned()
+            }
+            Some(Presence::Present) => "the directory does not list them, but says that they exist".to_owned(),
             Some(Presence::Unknown) => {
                 "the directory does not list them, and can't say whether they are gone".to_owned()
             }
@@ -84,7 +86,7 @@ fn standing(story: &Story) -> String {
     }
     match directory.standing {
         Some(LifecycleStatus::Suspended) => "suspended in the directory".to_owned(),
-        Some(LifecycleStatus::Staged) => "staged in the directory: nothing is created, nothing is taken".to_owned(),
+        Some(LifecycleStatus::Staged) => "staged in the directory: no account is created or removed".to_owned(),
         _ => match (&directory.filter, &directory.because) {
             (Some(why), _) => why.clone(),
             (None, Some(because)) => because.clone(),

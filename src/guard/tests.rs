@@ -133,7 +133,7 @@ fn w1_a_loosened_guard_is_held_until_exactly_that_is_approved() {
         let plan = Plan::of(deactivate(0..2));
         let cleared = check(plan.clone(), &Facts { loosened, ..managed(20) }, &limits());
         assert_eq!((reasons(&cleared), cleared.holds_guard()), (vec!["guard_change"], true));
-        assert!((0..2).all(|at| cleared.allows(at) != holds_all), "what was in force before still is");
+        assert!((0..2).all(|at| cleared.allows(at) != holds_all), "the previous rules stay in force");
         let held = cleared.held_plan().unwrap();
         for (approved, passes) in [(held.as_str(), true), (plan.hash.as_str(), false), ("0123", false)] {
             let after = cleared.clone().approve(approved);

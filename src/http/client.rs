@@ -135,6 +135,8 @@ pub struct HttpRequest {
     pub trailing_slash: bool,
     /// The query, not yet encoded.
     pub query: Vec<(&'static str, String)>,
+    /// More of the query, encoded already.
+    pub encoded_query: Option<String>,
     /// The body.
     pub body: Option<Vec<u8>>,
     /// The body's `Content-Type`, where it is not the client's.
@@ -151,6 +153,7 @@ impl HttpRequest {
             segments,
             trailing_slash: false,
             query: Vec::new(),
+            encoded_query: None,
             body: None,
             content_type: None,
             max_body: None,
@@ -312,6 +315,10 @@ impl Client {
             text.push_str(name);
             text.push('=');
             text.extend(utf8_percent_encode(value, RESERVED));
+        }
+        if let Some(more) = &request.encoded_query {
+            text.push(if request.query.is_empty() { '?' } else { '&' });
+            text.push_str(more);
         }
         let url = Url::parse(&text).map_err(|why| SendError::NotSent(why.to_string()))?;
         if !self.is_below(&url) {

@@ -2,6 +2,8 @@
 
 use std::error::Error as _;
 
+use super::certificate;
+
 /// Why no client could be made: a mistake in the configuration, found before anything is sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -19,6 +21,9 @@ pub enum SendError {
     /// No connection could be made (DNS, TCP, TLS): nothing was sent.
     #[error("{0}")]
     Unreachable(String),
+    /// The server can't be trusted or speaks no TLS that is accepted: nothing was sent, and another attempt would end alike.
+    #[error("{0}")]
+    Untrusted(String),
     /// The request, or a part of it, went out and no answer came back: it may have been carried out.
     #[error("{0}")]
     NoAnswer(String),
@@ -45,6 +50,9 @@ pub enum BodyFault {
 
 /// Sorts a failed exchange by the one question that matters: may the other side have acted on it?
 pub(super) fn send_error(error: reqwest::Error, host: &str) -> SendError {
+    if let Some(text) = find_tls(&error).and_then(|tls| certificate::refused(tls, host)) {
+        return SendError::Untrusted(text);
+    }
     let text = describe(&error, host);
     if error.is_builder() {
         SendError::NotSent(text)
@@ -58,7 +66,11 @@ pub(super) fn send_error(error: reqwest::Error, host: &str) -> SendError {
 /// One line: the host and the innermost reasons. A URL is never part of it, since queries hold personal data.
 pub(super) fn describe(error: &reqwest::Error, host: &str) -> String {
     if let Some(tls) = find_tls(error) {
-        return format!("the TLS handshake with {host} failed: {tls}");
+        return certificate::refused(tls, host)
+            .unwrap_or_else(|| format!("the TLS handshake with {host} failed: {tls}"));
+    }
+    if is_cut(error) {
+        return format!("{host} closed the connection before its response was complete");
     }
     if error.is_dns() {
         return format!("the name {host} can't be resolved: {}", innermost(error));
@@ -82,10 +94,16 @@ fn innermost(error: &reqwest::Error) -> String {
     deepest.map_or_else(|| "no reason given".to_owned(), ToString::to_string)
 }
 
-/// The TLS library's own words. An `io::Error` hides its content from `source()`, so it is asked directly.
-fn find_tls(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+/// Whether the connection ended without a word of goodbye. The TLS library's own text about that is a link to its manual.
+fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) || error.source().is_some_and(is_cut)
+}
+
+/// The error of the TLS library. An `io::Error` hides its content from `source()`, so it is asked directly.
+fn find_tls<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls.to_string());
+        return Some(tls);
     }
     let content = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     let content = content.map(|content| content as &(dyn std::error::Error + 'static));

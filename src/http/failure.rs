@@ -38,6 +38,8 @@ pub enum FailureClass {
     NotScim,
     /// No connection could be made: nothing was sent.
     Unreachable,
+    /// The server's certificate is not accepted, or it speaks no TLS that is: nothing was sent.
+    Untrusted,
     /// The request went out and no answer came back: it may have been carried out.
     Unknown,
     /// The run ended while the call waited for its turn: nothing was sent.
@@ -82,6 +84,7 @@ impl FailureClass {
             Self::Redirect => "redirect",
             Self::NotScim => "not_scim",
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
             Self::Unknown => "unknown",
             Self::Closed => "closed",
         }
@@ -152,6 +155,8 @@ pub fn after_failure(class: FailureClass, kind: CallKind) -> AfterFailure {
         // Somebody else answered, or the app in a way that repeats itself.
         FailureClass::NotScim => [Fail, LookUpThenRetry, Fail, Fail],
         FailureClass::Unreachable => [Retry, Retry, Retry, Retry],
+        // Repeating it changes no certificate.
+        FailureClass::Untrusted => [StopTenant, StopTenant, StopTenant, StopTenant],
         FailureClass::Unknown => [Retry, LookUpOnly, Retry, Retry],
         FailureClass::Closed => [Fail, Fail, Fail, Fail],
     };
@@ -165,7 +170,7 @@ pub fn after_failure(class: FailureClass, kind: CallKind) -> AfterFailure {
 
 /// Every class.
 #[cfg(test)]
-pub(crate) const CLASSES: [FailureClass; 16] = [
+pub(crate) const CLASSES: [FailureClass; 17] = [
     FailureClass::Unauthorized,
     FailureClass::Forbidden,
     FailureClass::NotFound,
@@ -180,6 +185,7 @@ pub(crate) const CLASSES: [FailureClass; 16] = [
     FailureClass::Redirect,
     FailureClass::NotScim,
     FailureClass::Unreachable,
+    FailureClass::Untrusted,
     FailureClass::Unknown,
     FailureClass::Closed,
 ];
@@ -246,6 +252,7 @@ mod tests {
         for kind in [CallKind::Read, CallKind::Create, CallKind::Change, CallKind::Members] {
             assert_eq!(after_failure(FailureClass::Unauthorized, kind), AfterFailure::StopTenant);
             assert_eq!(after_failure(FailureClass::Redirect, kind), AfterFailure::StopTenant);
+            assert_eq!(after_failure(FailureClass::Untrusted, kind), AfterFailure::StopTenant);
         }
     }
 

@@ -92,6 +92,8 @@ pub enum LoginError {
     Throttled(String),
     /// No answer, or none that says more than that.
     Unreachable(String),
+    /// The server's certificate is not accepted, or it speaks no TLS.
+    Untrusted(String),
     /// Something else is at the address.
     WrongAddress(String),
     /// What came is no token.
@@ -110,6 +112,8 @@ pub enum CallFailure {
         /// Whether the other side may have acted on it.
         maybe_done: bool,
     },
+    /// The server's certificate is not accepted, or it speaks no TLS.
+    Untrusted(String),
     /// No token was to be had.
     Login(LoginError),
 }
@@ -120,6 +124,7 @@ impl CallFailure {
         match self {
             Self::Refused(reply) => FailureClass::of(reply.status),
             Self::Silent { .. } => FailureClass::Unknown,
+            Self::Untrusted(_) | Self::Login(LoginError::Untrusted(_)) => FailureClass::Untrusted,
             Self::Login(_) => FailureClass::Unauthorized,
         }
     }
@@ -128,7 +133,7 @@ impl CallFailure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(reply) => reply.retry_after,
-            Self::Silent { .. } | Self::Login(_) => None,
+            Self::Silent { .. } | Self::Untrusted(_) | Self::Login(_) => None,
         }
     }
 }
@@ -213,12 +218,13 @@ impl Session {
         let permit = self.pacer.acquire(method.as_str(), &request.segments.join("/")).await;
         let reply = match permit.send(client, request).await {
             Ok(reply) => reply,
+            Err(SendError::Untrusted(why)) => return Err(CallFailure::Untrusted(why)),
             Err(error) => {
                 let maybe_done = is_write && matches!(error, SendError::NoAnswer(_));
                 return Err(CallFailure::Silent { why: error.to_string(), maybe_done });
             }
         };
-        tracing::debug!(host = self.host(), method = method.as_str(), status = reply.status, "call");
+        tracing::debug!(host = self.host(), method = method.as_str(), status = reply.status, "request");
         if !(200..300).contains(&reply.status) {
             return Err(CallFailure::Refused(reply));
         }
@@ -268,6 +274,7 @@ impl Session {
             let text = format!("a token from {host}: {}", refused.why);
             let hint = granting.grant.on_server_error;
             match refused.class {
+                FailureClass::Untrusted => LoginError::Untrusted(refused.why),
                 // 400 is how RFC 6749 §5.2 says that the credentials are wrong.
                 FailureClass::Unauthorized | FailureClass::Forbidden => LoginError::Refused(text),
                 FailureClass::Invalid if refused.status == Some(400) => LoginError::Refused(text),
@@ -303,7 +310,10 @@ impl Granting {
             ..HttpRequest::new(Method::Post, vec![self.grant.segment.clone()])
         };
         let reply = self.endpoint.send(request).await.map_err(|error| NotGranted {
-            class: FailureClass::Unknown,
+            class: match &error {
+                SendError::Untrusted(_) => FailureClass::Untrusted,
+                _ => FailureClass::Unknown,
+            },
             status: None,
             why: error.to_string(),
             retry_after: None,

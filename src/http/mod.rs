@@ -4,6 +4,7 @@
 //! a token leaves only for the origin it was configured for, over TLS (plain http reaches loopback addresses only);
 //! redirects, ambient proxies and hidden retries do not exist; every wait and every answer has a limit.
 
+pub(crate) mod certificate;
 mod client;
 mod date;
 mod error;

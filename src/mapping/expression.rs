@@ -201,7 +201,7 @@ impl Program {
         let place =
             at.clone().and_then(|at| self.source.get(at)).filter(|place| *place != self.source()).unwrap_or("it");
         let message = match (&missing, error.kind()) {
-            (Some(name), _) => format!("the person has no attribute `{name}`"),
+            (Some(name), _) => format!("the user has no attribute `{name}`"),
             (None, ErrorKind::UndefinedError) => format!("{} computes with a value that is not there", quoted(place)),
             (None, ErrorKind::OutOfFuel) => "it takes too many steps".to_owned(),
             _ if detail.starts_with(NOT_CALCULATED) => format!("{} can't be calculated", quoted(place)),

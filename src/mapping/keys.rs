@@ -12,12 +12,12 @@ use crate::schema::{self, Attribute, USER};
 const REFUSED: [(&str, &str); 6] = [
     (
         "active",
-        "follows the person's standing in the directory; `[users]` says what becomes of suspended and departed people",
+        "follows the user's lifecycle status in the directory; `[users]` says what happens to suspended and departed users",
     ),
     ("id", "is given by the app"),
     ("meta", "is kept by the app"),
     ("schemas", "follows from the attributes that are mapped"),
-    ("password", "is never sent: people sign in through the directory"),
+    ("password", "is never sent: users sign in through the directory"),
     ("groups", "can only be read in SCIM; memberships are kept through the groups themselves"),
 ];
 

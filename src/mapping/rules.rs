@@ -167,7 +167,7 @@ impl MappingRule {
             _ => Err(ExpressionFailure {
                 missing: self.program.reads().next().map(str::to_owned),
                 at: None,
-                message: "the person has no user name, and SCIM asks for one".to_owned(),
+                message: "the user has no user name, and SCIM requires one".to_owned(),
             }),
         }
     }
@@ -238,7 +238,7 @@ fn try_on(sample: &Map<String, Json>, written: &str, rule: &MappingRule, layout:
         key: written.to_owned(),
         what: Where::Value,
         offset: failure.at,
-        message: format!("tried on a sample person: {}", failure.message),
+        message: format!("tried on a sample user: {}", failure.message),
         hint: None,
     })
 }

@@ -161,9 +161,10 @@ macro_rules! coded {
 }
 pub(super) use coded;
 
-/// The sentences of variants without a payload, both ways.
+/// The sentences of variants without a payload, both ways. After a `|` stand the sentences that earlier versions wrote for the same
+/// variant: they are read, and never written.
 macro_rules! plain {
-    ($type:ident { $($variant:ident => $text:literal,)* }) => {
+    ($type:ident { $($variant:ident => $text:literal $(| $earlier:literal)*,)* }) => {
         impl $type {
             fn plain(&self) -> Option<&'static str> {
                 match self {
@@ -174,7 +175,7 @@ macro_rules! plain {
 
             fn of_plain(text: &str) -> Option<Self> {
                 match text {
-                    $($text => Some(Self::$variant),)*
+                    $($text $(| $earlier)* => Some(Self::$variant),)*
                     _ => None,
                 }
             }

@@ -166,12 +166,12 @@ impl fmt::Display for Conflict {
             Self::OfAnother { another: Another { id, by, .. }, external_id, record } => write!(
                 f,
                 "the object {id} in the app has the same {by}, but belongs to another directory record: its externalId is \
-                 {external_id:?}, not {:?}; if rosterd shall take such objects over, set read.adopt = \"always\" under \
+                 {external_id:?}, not {:?}; to let rosterd adopt such objects, set read.adopt = \"always\" under \
                  [target.override_profile]",
                 record.as_str()
             ),
             Self::SeveralWant { by, value, records } => {
-                write!(f, "several directory records want the {by} {value:?}: {records}")
+                write!(f, "several directory records claim the {by} {value:?}: {records}")
             }
             Self::SeveralMatch { account, records } => {
                 write!(f, "several directory records match the object {account} in the app: {records}")
@@ -207,10 +207,10 @@ mod tests {
                 Conflict::SeveralObjects { by: "userName".into(), ids: ids() },
                 "12 objects in the app have the same userName: ids 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more",
             ),
-            (of_another(), "its externalId is \"u9\", not \"u1\"; if rosterd shall take such objects over"),
+            (of_another(), "its externalId is \"u9\", not \"u1\"; to let rosterd adopt such objects"),
             (
                 Conflict::SeveralWant { by: "userName".into(), value: "ann".into(), records: ids() },
-                "several directory records want the userName \"ann\": 1, 2",
+                "several directory records claim the userName \"ann\": 1, 2",
             ),
             (
                 Conflict::SeveralMatch { account: AppId::new("7"), records: ids() },

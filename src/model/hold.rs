@@ -75,7 +75,7 @@ pub enum SourcePart {
 impl SourcePart {
     fn name(self) -> &'static str {
         match self {
-            Self::People => "people",
+            Self::People => "users",
             Self::Groups => "groups",
             Self::Memberships => "memberships",
         }
@@ -95,13 +95,13 @@ impl fmt::Display for Unbound {
         match &self.application {
             Some(application) => write!(
                 f,
-                "the application {} is bound to no group and no user in the directory: nobody belongs. If that was a mistake, bind it \
-                 again there",
+                "the application {} is bound to no group and no user in the directory: no user belongs. If that was a mistake, \
+                 bind it again there",
                 text::shown(application)
             ),
             None => f.write_str(
-                "no group and no user of the directory is assigned to the app: nobody belongs. If that was a mistake, assign them again \
-                 there",
+                "no group and no user of the directory is assigned to the app: no user belongs. If that was a mistake, assign them \
+                 again there",
             ),
         }
     }

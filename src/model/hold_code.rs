@@ -138,20 +138,20 @@ impl HoldCode {
                 "the directory, once it shows these users again or no group names them any more; or an approval"
             }
             Self::Clock => "a clock that agrees with the app's and has not jumped since the last run; or an approval",
-            Self::Undone => "the directory, once its record of these users and groups is another one; or an approval",
+            Self::Undone => "the directory, once its record of these users and groups has changed; or an approval",
             Self::CreatesPerDay => "the limit, as new accounts become older than 24 hours; or an approval",
             Self::SourceShrink => {
                 "the directory, once a reading is as large as the last accepted one again; or an approval"
             }
             Self::AttributeLoss | Self::ValueChanges | Self::IdentifierChanges => {
-                "the directory, once it shows the values of before again; or an approval"
+                "the directory, once it shows the previous values again; or an approval"
             }
-            Self::Rekey => "the directory, once it shows the ids of before again; or an approval",
+            Self::Rekey => "the directory, once it shows the previous ids again; or an approval",
             Self::SettingsChange | Self::MatchingChange | Self::GuardChange => {
-                "the tenant file, once the edit is taken back; or an approval"
+                "the tenant file, once the edit is reverted; or an approval"
             }
             Self::TargetChange | Self::SourceChange => {
-                "the tenant file, once it has the address of before again; or an approval"
+                "the tenant file, once it has the previous address again; or an approval"
             }
             Self::Upgrade | Self::Adoption | Self::DuplicateAccounts | Self::DuplicateNames => {
                 "the mapping or the names on either side, once they say otherwise; or an approval"
@@ -161,7 +161,7 @@ impl HoldCode {
                 "the directory, the app or the tenant file, once the cause is corrected; no approval"
             }
             Self::UnreadGroup => "a reading that shows the members of the group; no approval",
-            Self::AdoptOnly => "the end of this run, if it is not a failed one; no approval",
+            Self::AdoptOnly => "the end of this run, unless it fails; no approval",
             Self::OwnAccount => "a token that belongs to another account; no approval",
             Self::Paused => "`rosterd resume`; no approval",
             Self::Other => "the version of rosterd that held it",
@@ -187,8 +187,8 @@ impl HoldCode {
             Self::RemovalsPerDay => approvable(
                 "removals_per_day",
                 Kind,
-                "everything of the run that takes access, when more people would lose it within 24 hours (earlier runs count, and \
-                 survive a restart), or when nobody would be left. A person counts once a day, whether the account, a role, the \
+                "everything of the run that takes access, when more users would lose it within 24 hours (earlier runs count, and \
+                 survive a restart), or when no user would be left. A user counts once a day, whether the account, a role, the \
                  last group or a deleted group goes",
             ),
             Self::GroupRemovals => approvable(
@@ -199,22 +199,22 @@ impl HoldCode {
             Self::SourceShrink => approvable(
                 "source_shrink",
                 All,
-                "everything, when the directory shows that many fewer people or groups than the last accepted reading (three fewer \
+                "everything, when the directory shows that many fewer users or groups than the last accepted reading (three fewer \
                  never count), or no memberships at all",
             ),
             Self::AttributeLoss => {
-                approvable("attribute_loss", All, "everything, when that many people would lose a mapped attribute")
+                approvable("attribute_loss", All, "everything, when that many users would lose a mapped attribute")
             }
             Self::Rekey => approvable(
                 "rekey",
                 All,
-                "everything, when that many people are gone and as many new: the directory gave its people other ids; an approval \
-                 moves accounts to their new records and removes nothing",
+                "everything, when that many users are gone and as many new: the directory changed the ids of its users; an \
+                 approval moves accounts to their new records and removes nothing",
             ),
             Self::SettingsChange => approvable(
                 "settings_change",
                 All,
-                "everything, when an edit of the tenant file would change or remove that many people",
+                "everything, when an edit of the tenant file would change or remove that many users",
             ),
             Self::Upgrade => approvable(
                 "upgrade",
@@ -224,14 +224,14 @@ impl HoldCode {
             Self::GuardChange => approvable(
                 "guard_change",
                 Kind,
-                "a guard or approval rule that was loosened since the last run: what was in force before still is, or, where an entry of \
-                 `protect` or `sentinels` is gone, everything waits",
+                "a guard or approval rule that was loosened since the last run: the previous rule stays in force, or, where an \
+                 entry of `protect` or `sentinels` is gone, everything waits",
             ),
             Self::Adoption => approvable(
                 "adoption",
                 Objects,
-                "a user's account that rosterd did not create and would take over: after the tenant's first completed run, and before it an \
-                 account with a privileged role",
+                "a user's account that rosterd did not create and would adopt: after the tenant's first completed run, and before \
+                 it an account with a privileged role",
             ),
             Self::Conflict => never(
                 "conflict",
@@ -256,14 +256,14 @@ impl HoldCode {
             Self::Clock => approvable(
                 "clock",
                 Objects,
-                "deletions that wait for `delete_after`, while the app's `Date` and the machine's time since its start do not both speak for \
-                 the clock; the rolling limits are not refilled meanwhile",
+                "deletions that wait for `delete_after`, while the app's `Date` and the machine's time since its start do not both \
+                 confirm the clock; the rolling limits are not refilled meanwhile",
             ),
             Self::Undone => approvable(
                 "undone",
                 Objects,
-                "changes that a run made and `rosterd undo` took back, until the directory's record of that user, group or membership \
-                 changes; the rest of the tenant goes on",
+                "changes that a run made and `rosterd undo` reverted, until the directory's record of that user, group or \
+                 membership changes; the rest of the tenant continues",
             ),
             Self::ActivationsPerDay => approvable(
                 "activations_per_day",
@@ -285,7 +285,7 @@ impl HoldCode {
                  the app can't change an attribute",
             ),
             Self::MatchingChange => {
-                approvable("matching_change", All, "every change after an edit of what people are recognised by")
+                approvable("matching_change", All, "every change after an edit of how users are matched")
             }
             Self::SourceChange => approvable(
                 "source_change",
@@ -298,13 +298,15 @@ impl HoldCode {
                 "everything, after the tenant file names another app or another address of it",
             ),
             Self::Approval => approvable("approval", Kind, "the kinds of change that `[approval]` names"),
-            Self::Relink => {
-                approvable("relink", Objects, "an account or group that would go over to a new record of the directory")
-            }
+            Self::Relink => approvable(
+                "relink",
+                Objects,
+                "an account or group that would be linked to a new record of the directory",
+            ),
             Self::FinalDelete => approvable(
                 "final_delete",
                 Objects,
-                "a deletion after which the person can never have an account in this app again",
+                "a deletion after which the user can never have an account in this app again",
             ),
             Self::NeedsDecision => never(
                 "needs_decision",
@@ -337,10 +339,10 @@ impl HoldCode {
                 "own_account",
                 Objects,
                 "the end of the account that the token itself belongs to (asked of the app's `/Me` in the first run; \
-                 `read.own_account = false` in the profile switches the question off)",
+                 `read.own_account = false` in the profile disables this)",
             ),
             Self::Paused => {
-                never("paused", All, "everything, until the tenant is resumed: nothing is asked or sent meanwhile")
+                never("paused", All, "everything, until the tenant is resumed: nothing is read or sent meanwhile")
             }
             Self::Other => never("other", Objects, "something that another version of rosterd held"),
         }

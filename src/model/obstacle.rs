@@ -285,7 +285,7 @@ impl fmt::Display for StillShown {
                 "does not show the account, neither in its list nor by its id; the next run looks for it, and creates it again if it is \
                  not there",
             ),
-            Self::Unread => f.write_str("could not be asked whether it did it; the next run finds out"),
+            Self::Unread => f.write_str("could not be asked whether it did so; the next run finds out"),
             Self::Member { name } => write!(f, "still shows {name} as a member"),
             Self::NoMember { name } => write!(f, "does not show {name} as a member"),
         }
@@ -358,7 +358,7 @@ impl fmt::Display for NameEnd {
         f.write_str(match self {
             Self::New => "the name alone was given",
             Self::Old => "it has its old name again",
-            Self::Third => "it goes by the third name until the next run",
+            Self::Third => "it has the temporary name until the next run",
         })
     }
 }
@@ -517,19 +517,25 @@ plain!(Obstacle {
     ManagerImmutable => "this app can't change a manager",
     GroupsAreMadeInApp => "this app's groups have to be made in the app first",
     GroupNotRenamed => "this app's groups can't be renamed",
-    GroupContested => "the directory has a new group of this name: the same one made anew, or another",
+    GroupContested => "the directory has a new group of this name: the same one created again, or another"
+        | "the directory has a new group of this name: the same one made anew, or another",
     Stopped => "not tried: the run was stopped",
-    ThereAgain => "not done: the directory shows it again; the next run looks anew",
+    ThereAgain => "not done: the directory shows it again; the next run checks again"
+        | "not done: the directory shows it again; the next run looks anew",
     NotLinked => "not done: it is not linked to an account",
     NoReplacement => "not done: the account that is to replace it is not there",
-    Unresolved => "not done: an earlier call for it was never answered, and the app could not yet be asked what became of it",
+    Unresolved => "not done: an earlier call for it was never answered, and the app could not yet be asked for the outcome"
+        | "not done: an earlier call for it was never answered, and the app could not yet be asked what became of it",
     OldAccountLinked => "not tried: the old account is still linked",
     ManagerWithoutAccount => "not tried: the manager has no account in the app yet",
-    MoreThanCleared => "not done: more would lose access than the guard let pass",
+    MoreThanCleared => "not done: more would lose access than the guard allowed"
+        | "not done: more would lose access than the guard let pass",
     GroupNotInApp => "not tried: the group is not in the app",
     NotFinished => "not finished: the run was stopped",
-    MembersHaveLeft => "not created: its members belong no more by a newer reading of the directory",
-    HasLeft => "not done: by a newer reading of the directory this user belongs no more",
+    MembersHaveLeft => "not created: by a newer reading of the directory its members no longer belong"
+        | "not created: its members belong no more by a newer reading of the directory",
+    HasLeft => "not done: by a newer reading of the directory this user no longer belongs"
+        | "not done: by a newer reading of the directory this user belongs no more",
     Erased => "[forgotten]",
 });
 

@@ -64,17 +64,17 @@ macro_rules! ops {
 ops! {
     // name, sign, title, phrase, stage, takes access, approval kind
     CreateUser: "create_user" "+" "create account" "create the account" 2 false Some(ApprovalKind::Create);
-    AdoptUser: "adopt_user" "=" "adopt account" "take the account over" 0 false Some(ApprovalKind::Adopt);
-    RelinkUser: "relink_user" "=" "link account to a new record" "go over to a new record of the directory" 0 false Some(ApprovalKind::Adopt);
-    ReplaceUser: "replace_user" "~" "put account aside for a new one" "put the account aside for a new one" 1 false None;
-    FreeName: "free_name" "~" "pass a name on" "go by a third name for a moment" 4 false None;
+    AdoptUser: "adopt_user" "=" "adopt account" "adopt the account" 0 false Some(ApprovalKind::Adopt);
+    RelinkUser: "relink_user" "=" "link account to a new record" "link to a new record of the directory" 0 false Some(ApprovalKind::Adopt);
+    ReplaceUser: "replace_user" "~" "replace account" "replace the account with a new one" 1 false None;
+    FreeName: "free_name" "~" "free a name" "use a temporary name" 4 false None;
     UpdateUser: "update_user" "~" "update account" "change attributes" 3 false Some(ApprovalKind::Update);
-    ActivateUser: "activate_user" "+" "activate account" "switch the account on" 2 false Some(ApprovalKind::Activate);
-    DeactivateUser: "deactivate_user" "-" "deactivate account" "switch the account off" 7 true Some(ApprovalKind::Deactivate);
+    ActivateUser: "activate_user" "+" "activate account" "activate the account" 2 false Some(ApprovalKind::Activate);
+    DeactivateUser: "deactivate_user" "-" "deactivate account" "deactivate the account" 7 true Some(ApprovalKind::Deactivate);
     DeleteUser: "delete_user" "-" "delete account" "delete the account" 7 true Some(ApprovalKind::Delete);
     CreateGroup: "create_group" "+" "create group" "create group" 4 false Some(ApprovalKind::Groups);
-    AdoptGroup: "adopt_group" "=" "adopt group" "take over group {}" 0 false Some(ApprovalKind::Groups);
-    RelinkGroup: "relink_group" "=" "link group to a new record" "go over to a new record of the directory" 0 false Some(ApprovalKind::Groups);
+    AdoptGroup: "adopt_group" "=" "adopt group" "adopt group {}" 0 false Some(ApprovalKind::Groups);
+    RelinkGroup: "relink_group" "=" "link group to a new record" "link to a new record of the directory" 0 false Some(ApprovalKind::Groups);
     CompareGroup: "compare_group" "=" "compare group with the app" "compare group {} with the app" 0 false None;
     RenameGroup: "rename_group" "~" "rename group" "rename group" 4 false Some(ApprovalKind::Groups);
     AddMembers: "add_members" "+" "add members" "add to group {}" 5 false Some(ApprovalKind::Memberships);

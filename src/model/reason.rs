@@ -25,7 +25,7 @@ impl fmt::Display for MembershipCause {
         match self {
             Self::MemberOf(group) => write!(f, "member of {group}"),
             Self::Direct => f.write_str("assigned directly"),
-            Self::Everybody => f.write_str("every person is in scope"),
+            Self::Everybody => f.write_str("every user is in scope"),
         }
     }
 }
@@ -43,8 +43,12 @@ pub enum Remark {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BlanksAtAnEnd => "warning: the directory's user name has blanks at an end, which are not sent",
-            Self::BlanksInGroupName => "warning: the directory's group name has blanks at an end, which are not sent",
+            Self::BlanksAtAnEnd => {
+                "warning: the directory's user name has leading or trailing spaces, which are not sent"
+            }
+            Self::BlanksInGroupName => {
+                "warning: the directory's group name has leading or trailing spaces, which are not sent"
+            }
         })
     }
 }
@@ -198,33 +202,52 @@ coded!(Reason);
 
 plain!(Reason {
     AdoptedDiffers => "the adopted account differs from the directory",
-    RelinkedDiffers => "the account goes over to a new record",
+    RelinkedDiffers => "the account is linked to a new record"
+        | "the account goes over to a new record",
     Record => "the directory's record",
-    RecordChanged => "the directory's record changed",
-    Suspended => "the directory suspended this person",
-    Unassigned => "no group in scope holds this person",
-    MissingTwice => "missing from two complete readings, and the directory did not say deleted",
-    Deleted => "the directory says this person is gone",
-    Manager => "the manager in the directory",
+    RecordChanged => "changed in the directory"
+        | "the directory's record changed",
+    Suspended => "suspended in the directory"
+        | "the directory suspended this person",
+    Unassigned => "not in any group in scope"
+        | "no group in scope holds this person",
+    MissingTwice => "missing from two complete readings, but not reported as deleted"
+        | "missing from two complete readings, and the directory did not say deleted",
+    Deleted => "the directory says that this user no longer exists"
+        | "the directory says this person is gone",
+    Manager => "manager set in the directory"
+        | "the manager in the directory",
     NoManager => "no manager in the directory",
-    GroupInScope => "the directory's group is in scope",
-    GroupRenamed => "the directory's group was renamed",
-    Members => "members in the directory",
-    NoLongerMembers => "no longer members in the directory",
+    GroupInScope => "group is in scope"
+        | "the directory's group is in scope",
+    GroupRenamed => "renamed in the directory"
+        | "the directory's group was renamed",
+    Members => "added in the directory"
+        | "members in the directory",
+    NoLongerMembers => "removed in the directory"
+        | "no longer members in the directory",
     StillNamed => "the directory's group has a name for them that leads to no user",
     NewAccountsAreMembers => "their new accounts are members",
-    Retired => "the connection is retired",
-    OwnAccount => "whose token this is",
+    Retired => "the tenant is retired"
+        | "the connection is retired",
+    OwnAccount => "owner of the token"
+        | "whose token this is",
     AdoptedOrReleased => "adopted or released",
     LinkedOrReleased => "linked, compared or released",
     NotKept => "the app does not show an account that it answered as created",
-    WhatTheAppTakes => "what the app takes",
+    WhatTheAppTakes => "what the app accepts"
+        | "what the app takes",
     GroupsWereOff => "group management was off, and is on again",
     GroupsWereOffAndGone => "the group is gone from the app: the next run looks for it, or creates it again",
-    GroupsWereOffAndShowNoMembers => "group management was off, and is on again; the app shows no members, so that all of them are put in again",
-    NoThirdNameStays => "the change to the new name went wrong: no third name shall stay",
-    SetAside => "set aside",
-    NotAnswered => "not answered: the next run looks what became of it",
+    GroupsWereOffAndShowNoMembers => "group management was off, and is on again; the app shows no members, so that all of them are \
+        added again"
+        | "group management was off, and is on again; the app shows no members, so that all of them are put in again",
+    NoThirdNameStays => "the change to the new name went wrong: no temporary name may stay"
+        | "the change to the new name went wrong: no third name shall stay",
+    SetAside => "failed: tried again later"
+        | "set aside",
+    NotAnswered => "no response: the next run looks up the outcome"
+        | "not answered: the next run looks what became of it",
     NothingLeft => "nothing is left to do",
     SeenOrMissed => "missing from a complete reading, or there again",
     GroupLost => "lost a group that was deleted",
@@ -232,12 +255,16 @@ plain!(Reason {
     GoneFromApp => "gone from the app",
     MayHaveLeftGroups => "the app may have taken them out of groups while they were deactivated",
     Memberships => "memberships",
-    Forgotten => "somebody was forgotten",
+    Forgotten => "a user's data was erased"
+        | "somebody was forgotten",
     ChangedByHand => "seen in the app: changed there by hand",
     ChangedInApp => "changed in the app by hand since it was last sent",
-    LookedThrough => "everybody in scope was looked up in the app",
-    TakenBack => "taken back: not done again before the directory's record changes",
-    CarriedOver => "taken over from the state that was replaced: who lost access lately",
+    LookedThrough => "every user in scope was looked up in the app"
+        | "everybody in scope was looked up in the app",
+    TakenBack => "reverted: not applied again before the directory's record changes"
+        | "taken back: not done again before the directory's record changes",
+    CarriedOver => "copied from the replaced state: users who recently lost access"
+        | "taken over from the state that was replaced: who lost access lately",
     ComparedAfterRestore => "the state is older than the app: this is what the app shows now",
     Erased => "[forgotten]",
 });
@@ -260,16 +287,8 @@ impl Reason {
         if let Some(run) = rest(EARLIER_REVERT) {
             return Self::Reverts { run: RunId::new(run) };
         }
-        let known = [
-            Self::Belongs(MembershipCause::Direct),
-            Self::Belongs(MembershipCause::Everybody),
-            Self::GroupGone { stays: false },
-            Self::GroupGone { stays: true },
-            Self::GroupLeftScope { stays: false },
-            Self::GroupLeftScope { stays: true },
-        ];
-        if let Some(reason) = known.into_iter().find(|reason| reason.to_string() == text) {
-            return reason;
+        if let Some((_, reason)) = EARLIER_SENTENCES.iter().find(|(sentence, _)| *sentence == text) {
+            return reason.clone();
         }
         let is_more = |group: &String| EARLIER_ADDITIONS.iter().any(|more| group.contains(more));
         match rest(EARLIER_MEMBER).filter(|group| !is_more(group)) {
@@ -283,6 +302,16 @@ impl Reason {
 const EARLIER_REVERT: &str = "takes back run ";
 const EARLIER_MEMBER: &str = "member of ";
 const EARLIER_ADDITIONS: [&str; 2] = ["; the a", " (again)"];
+
+/// Whole sentences of version 0.1.0 whose codes have a payload.
+const EARLIER_SENTENCES: [(&str, Reason); 6] = [
+    ("assigned directly", Reason::Belongs(MembershipCause::Direct)),
+    ("every person is in scope", Reason::Belongs(MembershipCause::Everybody)),
+    ("the directory says this group is gone", Reason::GroupGone { stays: false }),
+    ("the directory says this group is gone; it stays in the app as it is", Reason::GroupGone { stays: true }),
+    ("the group left the scope", Reason::GroupLeftScope { stays: false }),
+    ("the group left the scope; it stays in the app as it is", Reason::GroupLeftScope { stays: true }),
+];
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -303,18 +332,17 @@ impl fmt::Display for Reason {
             Self::NameNeeded { by_directory: false } => {
                 f.write_str("another user gets the name of this deactivated account, whose user is gone")
             }
-            Self::Replaced { paths, app_id } => write!(
-                f,
-                "the app can't change {paths}: a new account is made, and {app_id} is switched off when it is there"
-            ),
+            Self::Replaced { paths, app_id } => {
+                write!(f, "the app can't change {paths}: a new account is created, then {app_id} is deactivated")
+            }
             Self::GetsAnotherAccount { of } => write!(f, "{of} gets another account"),
             Self::HasAnotherAccount { of } => write!(f, "{of} has another account"),
             Self::OldOfSuspended { of } => write!(f, "{of} is suspended, and this is their old account"),
             Self::OldOfUnassigned { of } => {
-                write!(f, "no group in scope holds {of}, and this is their old account")
+                write!(f, "{of} is not in any group in scope, and this is their old account")
             }
-            Self::OldIsSuspended { of } => write!(f, "the directory suspended {of}"),
-            Self::OldIsGone { of } => write!(f, "the directory says {of} is gone"),
+            Self::OldIsSuspended { of } => write!(f, "{of} is suspended in the directory"),
+            Self::OldIsGone { of } => write!(f, "the directory says that {of} no longer exists"),
             Self::GroupAdopted { by, others, released } => {
                 write!(f, "the app has this group already, matched by {by}")?;
                 if *released {
@@ -331,16 +359,18 @@ impl fmt::Display for Reason {
             ),
             Self::ThirdName { from, to } => write!(
                 f,
-                "the name {from} goes to another and {to} comes from another: a third name in between, for a moment"
+                "{from} goes to another object and {to} comes from another one: renamed through a temporary name"
             ),
             Self::GroupManagement { on: true } => f.write_str("group management is on again"),
             Self::GroupManagement { on: false } => f.write_str("group management is off"),
             Self::GroupRelinked { from } => {
                 write!(f, "the app's group belonged to the record {from}, which is gone")
             }
-            Self::GroupGone { stays: is } => write!(f, "the directory says this group is gone{}", stays(*is)),
-            Self::GroupLeftScope { stays: is } => write!(f, "the group left the scope{}", stays(*is)),
-            Self::Reverts { run } => write!(f, "takes back run {run}"),
+            Self::GroupGone { stays: is } => {
+                write!(f, "the directory says that this group no longer exists{}", stays(*is))
+            }
+            Self::GroupLeftScope { stays: is } => write!(f, "the group is no longer in scope{}", stays(*is)),
+            Self::Reverts { run } => write!(f, "reverts run {run}"),
             Self::Text(text) => f.write_str(text),
             plain => f.write_str(plain.plain().unwrap_or_default()),
         }
@@ -453,15 +483,17 @@ mod tests {
 
     #[test]
     fn w5_sentences_of_earlier_versions_are_read_into_codes_once() {
-        for reason in [
-            Reason::RecordChanged,
-            Reason::Members,
-            Reason::GroupGone { stays: true },
-            Reason::Belongs(MembershipCause::MemberOf("Staff of A".into())),
-            Reason::Belongs(MembershipCause::Everybody),
-            Reason::Reverts { run: RunId::new("01a2") },
+        for (sentence, reason) in [
+            ("the directory's record changed", Reason::RecordChanged),
+            ("no group in scope holds this person", Reason::Unassigned),
+            ("members in the directory", Reason::Members),
+            ("set aside", Reason::SetAside),
+            ("the directory says this group is gone; it stays in the app as it is", Reason::GroupGone { stays: true }),
+            ("member of Staff of A", Reason::Belongs(MembershipCause::MemberOf("Staff of A".into()))),
+            ("every person is in scope", Reason::Belongs(MembershipCause::Everybody)),
+            ("takes back run 01a2", Reason::Reverts { run: RunId::new("01a2") }),
         ] {
-            assert_eq!(Reason::decode(&reason.to_string()), reason, "{reason}");
+            assert_eq!(Reason::decode(sentence), reason, "{sentence}");
         }
         for odd in
             ["member of A; the app has this account already, matched by userName", "member of A (again)", "x 5", ""]
@@ -469,6 +501,8 @@ mod tests {
             assert_eq!(Reason::decode(odd), Reason::Text(odd.into()));
         }
         assert_eq!(Obstacle::decode("not tried: the run was stopped"), Obstacle::Stopped);
+        let earlier = "not done: more would lose access than the guard let pass";
+        assert_eq!(Obstacle::decode(earlier), Obstacle::MoreThanCleared);
     }
 
     #[test]

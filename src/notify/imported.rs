@@ -10,11 +10,11 @@ use crate::store::{ImportEnd, ImportNote, ImportState};
 /// The message about an import in the background that has ended.
 pub fn import_finished(tenant: &str, note: &ImportNote, now: Timestamp) -> Message {
     let counts = format!(
-        "{} created, {} there already, {} failed, {} not tried",
+        "{} created, {} already existed, {} failed, {} not tried",
         note.created, note.found, note.failed, note.not_tried
     );
     let (subject, what) = match note.reason {
-        None => (format!("import finished: {counts}"), "The import has come to its end.".to_owned()),
+        None => (format!("import finished: {counts}"), "The import has finished.".to_owned()),
         Some(reason) => (
             format!("import stopped: {counts}"),
             format!(
@@ -28,8 +28,7 @@ pub fn import_finished(tenant: &str, note: &ImportNote, now: Timestamp) -> Messa
         (Some(path), _) => format!("Report:  {}", path.display()),
         (None, _) => "The report could not be written; `rosterd status` says why.".to_owned(),
     };
-    let text =
-        format!("{what} {counts}; nothing was sent to the app.\n\n{report}\nLook at it: rosterd status {tenant}");
+    let text = format!("{what} {counts}; nothing was sent to the app.\n\n{report}\nShow: rosterd status {tenant}");
     let facts = json!({
         "import": note.id,
         "state": note.state,
@@ -56,11 +55,11 @@ fn because(reason: ImportEnd) -> &'static str {
     match reason {
         ImportEnd::Credential => "a credential is missing or refused",
         ImportEnd::Forbidden => "the credential may not create users",
-        ImportEnd::Directory => "the directory did not answer, or not usably",
-        ImportEnd::App => "the app did not answer, or not usably",
+        ImportEnd::Directory => "the directory did not respond, or the response could not be used",
+        ImportEnd::App => "the app did not respond, or the response could not be used",
         ImportEnd::NotWritable => "rosterd does not write to this directory",
         ImportEnd::Addresses => "a credential would go to a new address, which has to be approved first",
-        ImportEnd::Choice => "a name that was given is not that of exactly one account without a conflict",
+        ImportEnd::Choice => "a given name does not match exactly one account without a conflict",
         ImportEnd::FileEdited => "the tenant file was edited meanwhile",
         ImportEnd::FileRemoved => "the tenant file was removed meanwhile",
         ImportEnd::Retired => "the tenant is retired",

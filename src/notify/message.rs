@@ -50,7 +50,7 @@ impl Message {
 
     /// One that only tries whether messages arrive.
     pub fn test(at: Timestamp) -> Self {
-        let (subject, text) = ("this is a test".to_owned(), "Messages of rosterd arrive here.".to_owned());
+        let (subject, text) = ("this is a test".to_owned(), "Messages from rosterd arrive here.".to_owned());
         Self::new(NotifyEvent::Test, "", at, subject, text)
     }
 

@@ -10,6 +10,7 @@
 mod imported;
 mod message;
 mod post;
+mod render;
 mod sign;
 mod spool;
 mod watch;
@@ -93,7 +94,7 @@ impl Herald {
 
     /// Sends a message to every receiver that wants such. It is on the disk when this returns.
     pub fn announce(&self, message: &Message) {
-        tracing::warn!(tenant = message.tenant, event = message.event.name(), id = message.id, "told");
+        tracing::warn!(tenant = message.tenant, event = message.event.name(), id = message.id, "notification queued");
         for (table, worker) in self.workers.values() {
             if table.wants(message.event) {
                 worker.send(message.to_body(table.details), self.clock.now());
@@ -110,7 +111,7 @@ impl Herald {
 
     fn remember(&self) {
         if let Err(error) = self.notes.set(TOLD, &self.told) {
-            tracing::error!(%error, "what was told can't be kept: after a restart it is told again");
+            tracing::error!(%error, "could not record which notifications were sent: they are sent again after a restart");
         }
     }
 }

@@ -3,7 +3,6 @@
 //! The oldest first and one at a time. What is not taken is sent again after a while, longer each time; after three days it is
 //! given up. The policy is that of every call of this program: https or loopback, no redirect followed, limits on all of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use serde_json::{Map, Value};
+
 use super::message::MessageBody;
+use super::render::{RenderedMessage, render};
 use super::spool::{Spool, Waiting};
 use super::{ReceiverStatus, sign};
 use crate::clock::Clock;
@@ -49,27 +51,23 @@ pub async fn deliver(table: &NotifyTable, body: &MessageBody, now: Timestamp) ->
 
 async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result<Delivery, String> {
     let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
-    let key = signing_key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
     let ca_pem = match &table.ca_file {
         Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
     };
-    let seconds = now.as_second();
-    let signature = sign::signature(&key, &body.id, seconds, body.json.as_bytes());
-    let headers =
-        [("webhook-id", body.id.clone()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)];
+    let RenderedMessage { segments, query, headers, body } = in_its_form(table, body, &secret, now)?;
     // A client a try: messages are rare, and each has headers of its own.
     let client = Client::new(&ClientSettings {
         allow_http_loopback: table.allow_http_loopback,
         ca_pem,
-        extra_headers: headers.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+        extra_headers: headers,
         total_timeout: Duration::from_secs(30),
         max_body: 64 << 10,
         ..ClientSettings::new(&table.url)
     })
     .map_err(|error| error.to_string())?;
     let request =
-        HttpRequest { body: Some(body.json.clone().into_bytes()), ..HttpRequest::new(Method::Post, Vec::new()) };
+        HttpRequest { encoded_query: query, body: Some(body.into_bytes()), ..HttpRequest::new(Method::Post, segments) };
     let reply = client.send(request).await.map_err(|error| error.to_string())?;
     let host = client.host();
     Ok(match FailureClass::of(reply.status) {
@@ -81,6 +79,27 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         }
         _ => Delivery::Not(format!("{host} answered {} ({})", reply.status, reason(reply.status)), reply.retry_after),
     })
+}
+
+/// The message as its receiver takes it: by a template, or the JSON of the documentation with its signature.
+fn in_its_form(
+    table: &NotifyTable,
+    body: &MessageBody,
+    secret: &str,
+    now: Timestamp,
+) -> Result<RenderedMessage, String> {
+    if let Some(template) = table.template()? {
+        let message: Map<String, Value> =
+            serde_json::from_str(&body.json).map_err(|error| format!("the message that waited: {error}"))?;
+        return Ok(render(&template, &message, &table.values, secret));
+    }
+    let key = signing_key(secret).map_err(|why| format!("the key of the signature: {why}"))?;
+    let seconds = now.as_second();
+    let signature = sign::signature(&key, &body.id, seconds, body.json.as_bytes());
+    let headers =
+        [("webhook-id", body.id.clone()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    Ok(RenderedMessage { segments: Vec::new(), query: None, headers, body: body.json.clone() })
 }
 
 /// A receiver's task. Dropping it ends the task; what waits stays on the disk.
@@ -104,9 +123,9 @@ impl ReceiverTask {
         match self.spool.put(body, now) {
             Ok(0) => {}
             Ok(gone) => {
-                tracing::error!(receiver = self.name, gone, "too many messages wait: the oldest are thrown away");
+                tracing::error!(receiver = self.name, gone, "too many queued messages: dropping the oldest");
             }
-            Err(error) => tracing::error!(receiver = self.name, %error, "a message could not be kept and is not sent"),
+            Err(error) => tracing::error!(receiver = self.name, %error, "could not queue a message: it is not sent"),
         }
         self.wake.notify_one();
     }
@@ -145,14 +164,14 @@ impl Post {
                         receiver = self.name,
                         id = body.id,
                         why,
-                        "a message was not taken for three days: given up"
+                        "a message could not be delivered for three days: giving up"
                     );
                     self.done(&body, Some(why));
                     continue;
                 }
                 Delivery::Not(why, asked) => {
                     failures = failures.saturating_add(1);
-                    tracing::warn!(receiver = self.name, id = body.id, why, "a message was not taken");
+                    tracing::warn!(receiver = self.name, id = body.id, why, "a message was not delivered");
                     self.note(Some(why));
                     PAUSES.least(failures, asked)
                 }
@@ -163,7 +182,7 @@ impl Post {
 
     fn done(&self, body: &MessageBody, trouble: Option<String>) {
         if let Err(error) = self.spool.drop(&body.id) {
-            tracing::error!(receiver = self.name, %error, "a message that was sent can't be taken away: it is sent again");
+            tracing::error!(receiver = self.name, %error, "could not remove a sent message from the queue: it is sent again");
         }
         self.note(trouble);
     }
@@ -174,7 +193,7 @@ impl Post {
         let before: ReceiverStatus = notes.get(&name).ok().flatten().unwrap_or_default();
         let delivered = if trouble.is_none() { Some(self.clock.now()) } else { before.delivered };
         if let Err(error) = notes.set(&name, &ReceiverStatus { waiting: 0, delivered, trouble }) {
-            tracing::warn!(receiver = self.name, %error, "how messages are taken could not be noted");
+            tracing::warn!(receiver = self.name, %error, "could not record the delivery status");
         }
     }
 }

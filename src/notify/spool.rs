@@ -52,9 +52,9 @@ impl Spool {
                 Ok(Some(waiting)) => return Some(waiting),
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(%error, "a message that waited can't be read and is thrown away");
+                    tracing::error!(%error, "could not read a queued message: dropping it");
                     if let Err(error) = self.drop(&name) {
-                        tracing::error!(%error, "it stays in the way");
+                        tracing::error!(%error, "could not remove it");
                         return None;
                     }
                 }

@@ -150,7 +150,17 @@ async fn receiver(answers: Vec<ResponseTemplate>) -> (MockServer, NotifyTable) {
     Mock::given(method("POST")).respond_with(Script(Mutex::new(answers))).mount(&server).await;
     let secret = SecretRef { env: Some("PATH".to_owned()), ..SecretRef::default() };
     let url = format!("{}/hook", server.uri());
-    let table = NotifyTable { url, secret, events: None, details: false, allow_http_loopback: true, ca_file: None };
+    let table = NotifyTable {
+        url,
+        secret,
+        events: None,
+        format: crate::config::notify_template::NotifyFormat::Signed,
+        template: None,
+        values: BTreeMap::new(),
+        details: false,
+        allow_http_loopback: true,
+        ca_file: None,
+    };
     (server, table)
 }
 

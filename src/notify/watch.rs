@@ -148,8 +148,9 @@ impl News<'_> {
         match held {
             ConditionStatus::Unknown => None,
             ConditionStatus::No => told.take().map(|told| {
-                let text = "Nothing waits for a decision any more: it was approved, or it is no longer due.".to_owned();
-                let message = self.message(NotifyEvent::HoldResolved, "nothing waits any more".to_owned(), text);
+                let text = "No change waits for a decision any more: they were approved, or they are no longer needed."
+                    .to_owned();
+                let message = self.message(NotifyEvent::HoldResolved, "no longer held".to_owned(), text);
                 message.with(json!({ "plan": told.plan }), Vec::new())
             }),
             ConditionStatus::Yes(held) => {
@@ -173,9 +174,8 @@ impl News<'_> {
         let changes =
             if held.count == 1 { "1 change waits".to_owned() } else { format!("{} changes wait", held.count) };
         let text = format!(
-            "{changes} for a decision ({listed}); nothing of it was sent to the app, and the rest goes on.\n\n\
-             Look at it:  rosterd status {tenant}\nLet it pass: rosterd approve {tenant} {0} --reason …\n\
-             Say no:      rosterd reject {tenant} {0}",
+            "{changes} for a decision ({listed}); none of this was sent to the app, and everything else continues.\n\nShow:    \
+             rosterd status {tenant}\nApprove: rosterd approve {tenant} {0} --reason …\nReject:  rosterd reject {tenant} {0}",
             held.plan.get(..8).unwrap_or(&held.plan)
         );
         let facts = json!({ "plan": held.plan, "changes": held.count, "reasons": reasons });
@@ -187,8 +187,8 @@ impl News<'_> {
         let failing = match failing {
             ConditionStatus::Unknown => return None,
             ConditionStatus::No => {
-                let text = "The last run went well; what had waited meanwhile is done.".to_owned();
-                return told.take().map(|_| self.message(NotifyEvent::Recovered, "well again".to_owned(), text));
+                let text = "The last run succeeded; what was waiting is done.".to_owned();
+                return told.take().map(|_| self.message(NotifyEvent::Recovered, "recovered".to_owned(), text));
             }
             ConditionStatus::Yes(failing) => failing,
         };
@@ -207,21 +207,21 @@ impl News<'_> {
             Severity::Failing => (
                 NotifyEvent::Failing,
                 format!("failed {times} times in a row"),
-                "It is tried again, less and less often.",
+                "It is tried again at growing intervals.",
             ),
             Severity::Refused => (
                 NotifyEvent::CredentialRefused,
                 "a credential is refused or missing".to_owned(),
-                "Nothing more is asked of either side until the secret is another one. Put the new one where the tenant file says.",
+                "No more requests are made to either side until the secret changes. Put the new one where the tenant file says.",
             ),
             Severity::Quarantined => (
                 NotifyEvent::Quarantined,
-                "in quarantine: nothing has come of it for a day".to_owned(),
-                "It is tried every six hours only, until it succeeds.",
+                "in quarantine: no run has succeeded for a day".to_owned(),
+                "It is tried only every six hours until it succeeds.",
             ),
         };
         let text = format!(
-            "{what} Nothing is lost: what is due waits.\n\nWhy: rosterd status {tenant}\n     rosterd doctor {tenant}"
+            "{what} Nothing is lost: pending changes wait.\n\nWhy: rosterd status {tenant}\n     rosterd doctor {tenant}"
         );
         let facts = json!({
             "failures": times,
@@ -237,7 +237,7 @@ impl News<'_> {
             ConditionStatus::No => {
                 let place = told.take()?;
                 let text = "The file has no mistakes any more, and is in force.".to_owned();
-                let message = self.message(NotifyEvent::FileMended, "the file is mended".to_owned(), text);
+                let message = self.message(NotifyEvent::FileMended, "the file is valid again".to_owned(), text);
                 Some(message.with(json!({ "place": place }), Vec::new()))
             }
             ConditionStatus::Yes(mistake) => {
@@ -248,8 +248,8 @@ impl News<'_> {
                 }
                 *told = Some(place.clone());
                 let text = format!(
-                    "{place} has a mistake. What was in force before stays in force; a tenant that never had a right file does not run.\n\n\
-                     All mistakes: rosterd check {}",
+                    "{place} has a mistake. The previous version stays in force; a tenant that never had a valid file does not \
+                     run.\n\nAll mistakes: rosterd check {}",
                     self.tenant
                 );
                 let details = vec![format!("{place}: {}", mistake.message)];
@@ -271,7 +271,8 @@ impl News<'_> {
             }
             told.insert(expiry.secret.clone(), (expiry.at, near));
             let words = expiry.words(self.now);
-            let text = format!("{words}. Put a new one where the tenant file says, before that; runs go on meanwhile.");
+            let text =
+                format!("{words}. Put a new one where the tenant file says before then; runs continue meanwhile.");
             let facts = json!({ "secret": expiry.secret, "expires": expiry.at.to_string() });
             messages.push(self.message(NotifyEvent::CredentialExpiry, words, text).with(facts, Vec::new()));
         }

@@ -85,7 +85,8 @@ fn tidy_names(attributes: &mut Attributes, matched_by: &[String]) -> Result<Opti
         let Some(value) = attributes.text(&path) else { continue };
         if let Some(why) = text::unfit_as_name(value) {
             return Err(format!(
-                "the {name} {why}, and users are matched by it: to the eye it is another one. Correct it in the directory; nothing was sent"
+                "the {name} {why}, and users are matched by it, so that it looks like another one. Correct it in the directory; \
+                 nothing was sent"
             ));
         }
         let trimmed = value.trim();
@@ -104,7 +105,7 @@ fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<Remark>, String>
     let Some(name) = attributes.text(&path) else { return Ok(None) };
     if let Some(why) = text::unfit_as_name(name) {
         return Err(format!(
-            "the user name {why}: to the eye it is another one. Correct it in the directory; nothing was sent"
+            "the user name {why}, so that it looks like another one. Correct it in the directory; nothing was sent"
         ));
     }
     let trimmed = name.trim();

@@ -18,13 +18,13 @@ pub struct ChosenAccounts {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// No account is called so.
-    #[error("{typed:?} is nobody in the app; nobody was made")]
+    #[error("no account in the app matches {typed:?}; no user was created")]
     Unknown {
         /// What was given.
         typed: String,
     },
     /// Several accounts are.
-    #[error("{typed:?} is {} accounts; nobody was made", ids.len())]
+    #[error("{typed:?} matches {} accounts; no user was created", ids.len())]
     Several {
         /// What was given.
         typed: String,
@@ -32,7 +32,7 @@ pub enum ChoiceError {
         ids: Vec<String>,
     },
     /// A person has to decide something about the account first.
-    #[error("{typed:?} conflicts: {detail}; nobody was made")]
+    #[error("{typed:?} conflicts: {detail}; no user was created")]
     Conflicting {
         /// What was given.
         typed: String,
@@ -45,7 +45,7 @@ impl ChoiceError {
     /// The next command.
     pub fn hint(&self, tenant: &str) -> String {
         match self {
-            Self::Unknown { .. } => format!("`rosterd import {tenant} --search TEXT` looks for somebody"),
+            Self::Unknown { .. } => format!("`rosterd import {tenant} --search TEXT` searches the accounts"),
             Self::Several { ids, .. } => format!("name one by its app id: {}", ids.join(", ")),
             Self::Conflicting { typed, .. } => {
                 format!("`rosterd import {tenant} --search {typed:?}` shows the account")

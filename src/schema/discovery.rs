@@ -55,7 +55,7 @@ pub static SERVICE_PROVIDER_CONFIG: Schema = Schema {
         option("etag", "ETags.", &[SUPPORTED]),
         option(
             "authenticationSchemes",
-            "How a client proves itself.",
+            "How a client authenticates.",
             &[
                 string("type", "The scheme.").required().canonical(&[
                     "oauth",

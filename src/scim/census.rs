@@ -113,7 +113,7 @@ impl App {
         mapped: &[Path],
         progress: &dyn Progress,
     ) -> Result<Census, CallError> {
-        progress.stage("listing the people in the app", None);
+        progress.stage("listing the users in the app", None);
         let mut users = Vec::new();
         let mut found = LookupResult::new(wanted.values.len());
         let mut walk = ListWalk::since(begun, self, Endpoint::Users, Vec::new()).await;

@@ -396,7 +396,7 @@ impl App {
             Err(error) => Err(asked.no_answer(error)),
         };
         let status = result.as_ref().map_or_else(|error| error.status, |answer| Some(answer.status));
-        tracing::debug!(method = call.method.as_str(), path, status, "call");
+        tracing::debug!(method = call.method.as_str(), path, status, "request");
         result.map_err(|error| CallError { message: self.http.redact(error.message), ..error })
     }
 

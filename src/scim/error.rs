@@ -41,6 +41,7 @@ impl RequestKind<'_> {
     pub(super) fn no_answer(self, error: SendError) -> CallError {
         match error {
             SendError::Unreachable(text) => self.error(FailureClass::Unreachable, None, text),
+            SendError::Untrusted(text) => self.error(FailureClass::Untrusted, None, text),
             SendError::NotSent(text) => self.error(FailureClass::Invalid, None, text),
             SendError::NoAnswer(text) => {
                 let message = if self.is_write() { format!("{text}; it may have been carried out") } else { text };

@@ -42,7 +42,7 @@ impl App {
         found.extend(self.clock(wanted.now));
         match self.profile.transport.discovery {
             true => found.extend(self.discovery(wanted).await),
-            false => found.push(Finding::ok("discovery", "switched off by the profile (transport.discovery)")),
+            false => found.push(Finding::ok("discovery", "disabled by the profile (transport.discovery)")),
         }
         let (list, shown) = self.short_list().await;
         found.push(list);
@@ -108,7 +108,7 @@ impl App {
             ),
             true => {
                 let pages = largest.map(|largest| format!("; pages of {largest} instead of {}", read.page_size));
-                let detail = format!("nothing speaks against the profile{}", pages.unwrap_or_default());
+                let detail = format!("matches the profile{}", pages.unwrap_or_default());
                 Finding::ok(CHECK, detail)
             }
         }
@@ -186,14 +186,14 @@ impl App {
         });
         match page {
             Ok(page) => {
-                let total = page.total.map_or_else(|| "an unsaid number of".to_owned(), |total| total.to_string());
+                let total = page.total.map_or_else(|| "an unknown number of".to_owned(), |total| total.to_string());
                 let name = page.resources.iter().find_map(|user| json::text(user, "userName"));
                 (Finding::ok(CHECK, format!("the app lists {total} accounts")), name)
             }
             Err(why) => {
                 let finding = Finding::wrong(
                     CHECK,
-                    format!("the app does not list its people: {why}"),
+                    format!("the app does not list its users: {why}"),
                     "give the token the right to read users; import and drift need the list",
                 );
                 (finding, None)
@@ -204,11 +204,13 @@ impl App {
     async fn own(&self) -> Finding {
         const CHECK: &str = "own account";
         match self.own_account().await {
-            Ok(Some(id)) => Finding::ok(CHECK, format!("the token belongs to the account {id}, which is never shut")),
-            Ok(None) => Finding::ok(CHECK, "the app does not tell whose token this is"),
+            Ok(Some(id)) => {
+                Finding::ok(CHECK, format!("the token belongs to the account {id}, which is never deactivated"))
+            }
+            Ok(None) => Finding::ok(CHECK, "the app does not say which account owns the token"),
             Err(error) => Finding::warning(
                 CHECK,
-                format!("the app could not be asked whose token this is: {error}"),
+                format!("the app could not be asked which account owns the token: {error}"),
                 "run it again; scope.protect keeps an account whatever happens",
             ),
         }
@@ -224,15 +226,16 @@ impl App {
 
 fn refused(address: &str, error: &CallError) -> Finding {
     let remedy = match error.class {
-        FailureClass::Unauthorized => "put a token that counts into the secret's file; the app's settings show it once",
-        FailureClass::Forbidden => "switch SCIM on in the app, and give the token the right to manage users",
+        FailureClass::Unauthorized => "put a valid token into the secret file; the app's settings show it once",
+        FailureClass::Forbidden => "enable SCIM in the app, and give the token the right to manage users",
         FailureClass::NotFound | FailureClass::NotScim | FailureClass::Unsupported => {
-            "mend target.base_url: it ends right before /Users"
+            "fix target.base_url: it ends right before /Users"
         }
         FailureClass::Redirect => "put the address it redirects to into target.base_url, if it is the app's",
-        FailureClass::Unreachable => "mend target.base_url, the network or target.ca_file",
+        FailureClass::Unreachable => "fix target.base_url, the network or target.ca_file",
+        FailureClass::Untrusted => "fix the server's certificate, target.base_url or target.ca_file",
         FailureClass::Throttled => "wait, or set a lower target.rate",
-        _ => "run it again; if it stays, ask whoever runs the app",
+        _ => "run it again; if it persists, ask the app's administrator",
     };
     Finding::wrong("app token", format!("{address}: {}", error.message), remedy)
 }

@@ -191,8 +191,8 @@ impl<'a> ListWalk<'a> {
         let unique = self.seen.len() as u64;
         match self.total {
             Some(total) if unique < total => Err(self.broken(&format!(
-                "the list is incomplete: the app says there are {total}, and shows {unique}; nobody is taken for absent. \
-                 Another read.paging or read.page_size in the profile may help"
+                "the list is incomplete: the app says there are {total}, and shows {unique}; no user is taken for absent. Another \
+                 read.paging or read.page_size in the profile may help"
             ))),
             _ => Ok(()),
         }

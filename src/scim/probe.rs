@@ -363,7 +363,7 @@ impl Probe<'_> {
         match self.shown(app, id).await {
             Ok(None) => Ok(()),
             Ok(Some(user)) if deleted.is_ok() && inactive(&user) => {
-                Err(left(name, true, "the app only switches accounts off".to_owned()))
+                Err(left(name, true, "the app only deactivates accounts".to_owned()))
             }
             Ok(Some(_)) => {
                 let off = app.set_active(id, false).await;

@@ -76,7 +76,7 @@ impl AppWrite for App {
     ) -> Result<Created, CallError> {
         if self.profile.groups.support != GroupSupport::Full {
             let message =
-                "this app lets nobody create groups (groups.support of its profile); nothing was sent".to_owned();
+                "this app does not let groups be created (groups.support of its profile); nothing was sent".to_owned();
             return Err(not_sent(Method::Post, Endpoint::Groups, &AppId::from(""), FailureClass::Unsupported, message));
         }
         let mut body = json!({ "schemas": [GROUP], "displayName": display_name });

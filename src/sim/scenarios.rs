@@ -86,7 +86,7 @@ fn scenarios() -> (String, Vec<String>) {
 /// What follows a failed call: the table that the code itself reads.
 fn steps() -> String {
     let words = |step: AfterFailure| match step {
-        AfterFailure::Fail => "set aside",
+        AfterFailure::Fail => "failed",
         AfterFailure::FailAndLookUp => "set aside, and look what is there",
         AfterFailure::Retry => "wait, repeat",
         AfterFailure::LookUpThenRetry => "wait, look, repeat if it is not there",
@@ -130,6 +130,7 @@ fn in_words(class: FailureClass) -> &'static str {
         FailureClass::Redirect => "points elsewhere",
         FailureClass::NotScim => "answers something that is no SCIM: HTML, cut off, too large, too deep",
         FailureClass::Unreachable => "can't be reached: nothing was sent",
+        FailureClass::Untrusted => "has a certificate that is not accepted, or no TLS: nothing was sent",
         FailureClass::Unknown => "says nothing: it may have been done",
         FailureClass::Closed => "is asked no more: this process was told to stop, and nothing was sent",
     }

@@ -215,6 +215,9 @@ pub enum SourceError {
     /// No answer, or the connection broke.
     #[error("the directory did not answer: {0}")]
     Unreachable(String),
+    /// Its certificate is not accepted, or it speaks no TLS that is. Another attempt would end alike.
+    #[error("no TLS connection to the directory: {0}")]
+    Untrusted(String),
     /// It answered that it can't do this now.
     #[error("the directory answered with an error: {0}")]
     Unavailable(String),
@@ -260,6 +263,7 @@ impl SourceError {
             Self::NotGranted(text) => Self::NotGranted(reword(text)),
             Self::Forbidden(text) => Self::Forbidden(reword(text)),
             Self::Unreachable(text) => Self::Unreachable(reword(text)),
+            Self::Untrusted(text) => Self::Untrusted(reword(text)),
             Self::Unavailable(text) => Self::Unavailable(reword(text)),
             Self::Throttled(text) => Self::Throttled(reword(text)),
             Self::Malformed(text) => Self::Malformed(reword(text)),
@@ -296,7 +300,7 @@ mod tests {
         }
 
         async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
-            progress.stage("reading people", None);
+            progress.stage("reading users", None);
             for page in 0.. {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 let id = format!("u{page}");
@@ -333,7 +337,7 @@ mod tests {
             let said = error.to_string();
             let SourceError::TimeLimit { rows, .. } = error else { panic!("{said}") };
             assert!(rows == after || rows + 1 == after, "a page a second: {rows}");
-            for part in ["entries had come", "reading people", "nothing was planned", "read.time_limit = \""] {
+            for part in ["entries had come", "reading users", "nothing was planned", "read.time_limit = \""] {
                 assert!(said.contains(part), "{part}: {said}");
             }
         }

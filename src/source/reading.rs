@@ -48,9 +48,9 @@ pub enum Incomplete {
     },
     /// A part of what was asked for is kept elsewhere and was not read.
     #[error(
-        "the reading is incomplete: beside {received} {what}, the directory names {places} {} below {base:?} that it does not show itself \
-         (first: {first}); references and aliases are not followed, because that would carry the credential to another server, so everybody \
-         there would look absent; nothing was planned from this reading, and no user is taken for absent",
+        "the reading is incomplete: beside {received} {what}, the directory names {places} {} below {base:?} that it does not show \
+         itself (first: {first}); references and aliases are not followed, because that would carry the credential to another \
+         server, so every user there would look absent; nothing was planned from this reading, and no user is taken for absent",
         if *places == 1 { "place" } else { "places" }
     )]
     Elsewhere {
@@ -76,7 +76,7 @@ pub enum Incomplete {
         received: u64,
     },
     /// There was nobody: the commonest shape of a lost permission.
-    #[error("the directory shows no people at all: a token that lost its rights looks just like this")]
+    #[error("the directory shows no users at all: a token that lost its rights looks just like this")]
     Nobody,
     /// A sentinel was not among what was read.
     #[error("the sentinel {0:?} is not visible in the directory: this credential may no longer see everything")]
@@ -98,8 +98,8 @@ pub enum Incomplete {
     },
     /// So many entries do not say what each has to say that it is the directory, or a missing right, and no single entry.
     #[error(
-        "{count} of {of} {what} are odd, which is too many to be single mistakes; the first is {first}. A setting that does not fit (such as \
-         `group_name` of [source.ldap]) or a right that was lost looks like this"
+        "{count} of {of} {what} are malformed, which is too many to be single mistakes; the first is {first}. A setting that does \
+         not fit (such as `group_name` of [source.ldap]) or a right that was lost looks like this"
     )]
     Odd {
         /// What they are.
@@ -339,7 +339,7 @@ impl Reading {
         let users = self.store.user_count();
         if let Some((user, why)) = self.odd.first().filter(|_| too_many(self.odd.len(), users)) {
             let first = format!("{:?}: {why}", self.store.user_ids.text(user.0));
-            return Some(Incomplete::Odd { what: "people", count: self.odd.len(), of: users, first });
+            return Some(Incomplete::Odd { what: "users", count: self.odd.len(), of: users, first });
         }
         let nameless = || self.store.groups.iter().filter(|group| group.name.trim().is_empty());
         let (count, of) = (nameless().count(), self.store.groups.len());

@@ -91,6 +91,6 @@ fn copy(state: &TenantStore, at: Timestamp, path: &Path) -> Result<Sum, StoreErr
     let file = files::open_regular(path).map_err(|source| StoreError::io("read back", path, source))?;
     match check_export(&mut BufReader::new(file))? {
         read if read == written => Ok(read.sum),
-        _ => Err(StoreError::Damaged(format!("{} reads back as something else than was written", path.display()))),
+        _ => Err(StoreError::Damaged(format!("{} differs from what was written", path.display()))),
     }
 }

@@ -331,7 +331,7 @@ impl ApprovalRule {
         }
         let Some(identity) = &approval.identity else { return Some("it is not known who it is from".to_owned()) };
         let editor = self.editors.iter().find(|editor| !identity.is_another_person(editor))?;
-        Some(format!("{identity} can't be told from {editor}, who owns or last edited the tenant file"))
+        Some(format!("{identity} can't be distinguished from {editor}, who owns or last edited the tenant file"))
     }
 }
 

@@ -62,9 +62,7 @@ pub enum StoreError {
         known: u32,
     },
     /// The journal is damaged. A writer moves it aside when it opens; a reader can only say so.
-    #[error(
-        "the journal is damaged: {0}. It is kept aside, and the state rebuilt by look-up, by the next run that writes"
-    )]
+    #[error("the journal is damaged: {0}. The next run that writes keeps a copy and rebuilds the state by lookup")]
     Damaged(String),
     /// An earlier write failed; what came after it in the journal would be a lie.
     #[error("the journal stopped: {0}. No call is made without its record; free the disk and start again")]
@@ -84,7 +82,7 @@ pub enum StoreError {
     #[error("not journaled: {0}")]
     Refused(String),
     /// There is state already, and nobody allowed that it be replaced.
-    #[error("{} has state of its own; it would be set aside, which --replace allows", .0.display())]
+    #[error("{} has state of its own; --replace replaces it and keeps a copy", .0.display())]
     Occupied(PathBuf),
 }
 
@@ -163,17 +161,21 @@ impl fmt::Display for Notice {
             ),
             Self::MovedAside { why, to } => write!(
                 f,
-                "the state was damaged ({why}) and is kept in {}; until the app has been looked through, nothing is removed",
+                "the state was damaged ({why}) and is kept in {}; nothing is removed until every user has been looked up in the app",
                 to.display()
             ),
             Self::Behind { why } => {
                 write!(
                     f,
-                    "the state is older than the last run ({why}); until the app has been looked through, nothing is removed"
+                    "the state is older than the last run ({why}); nothing is removed until every user has been looked up in the \
+                     app"
                 )
             }
             Self::CacheBehind { why } => {
-                write!(f, "the cache could not be written ({why}); the journal has everything, the cache follows later")
+                write!(
+                    f,
+                    "the cache could not be written ({why}); the journal has everything, the cache is updated later"
+                )
             }
             Self::DecisionRefused(refused) => {
                 write!(f, "{refused}. Find out who wrote it, and remove it")

@@ -156,7 +156,7 @@ fn one_person(
     same: &[(SourceId, SourceId)],
 ) -> Result<BTreeSet<SourceId>, StoreError> {
     let Some(first) = found.first() else {
-        return Err(StoreError::Refused(format!("{person:?} is nobody whom this state knows; nothing was forgotten")));
+        return Err(StoreError::Refused(format!("{person:?} matches no user in this state; nothing was erased")));
     };
     let mut all = BTreeSet::from([first.clone()]);
     loop {
@@ -175,7 +175,7 @@ fn one_person(
         return Ok(all);
     }
     Err(StoreError::Refused(format!(
-        "{person:?} fits several people: {first}, {}; nothing was forgotten. Name one by the directory's id",
+        "{person:?} matches several users: {first}, {}; nothing was erased. Name one by the directory's id",
         others.join(", ")
     )))
 }
@@ -191,7 +191,7 @@ fn still_linked(
     let open = store.open_intents();
     if open.iter().any(|open| matches!(&open.intent.object, ObjectRef::User(id) if ids.contains(id))) {
         return Err(StoreError::Refused(format!(
-            "a call about {person:?} has no answer yet; nothing was forgotten. `rosterd sync {tenant}` finds out first"
+            "a call about {person:?} has no answer yet; nothing was erased. `rosterd sync {tenant}` finds out first"
         )));
     }
     let mut linked = Linked::default();
@@ -202,7 +202,8 @@ fn still_linked(
             linked.active += 1;
             if !force {
                 return Err(StoreError::Refused(format!(
-                    "{person:?} still has an active account ({}) that rosterd looks after; nothing was forgotten. End that in the directory and sync, or say --force",
+                    "{person:?} still has an active account ({}) that rosterd manages; nothing was erased. End that in the \
+                     directory and sync, or say --force",
                     row.app_id
                 )));
             }

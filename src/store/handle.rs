@@ -76,8 +76,8 @@ impl Stores {
 
     /// Whether this process may not look into the folder.
     pub fn is_closed_to_this_process(&self) -> bool {
-        let looked = std::fs::read_dir(&self.disk.folder);
-        looked.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+        let is_denied = |source: &std::io::Error| source.kind() == std::io::ErrorKind::PermissionDenied;
+        matches!(self.tenants(), Err(StoreError::Io { source, .. }) if is_denied(&source))
     }
 
     /// What they stand on.

@@ -10,6 +10,7 @@ use super::backend::Before;
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::notes::Notes;
+use crate::clock;
 use crate::files;
 use crate::identity::Identity;
 
@@ -60,7 +61,7 @@ impl TenantMark {
 impl std::fmt::Display for TenantMark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(at) = self.at {
-            write!(f, "since {} ", at.strftime("%Y-%m-%d %H:%M:%SZ"))?;
+            write!(f, "since {} ", clock::shown(at))?;
         }
         write!(f, "by {}", self.who())?;
         match self.reason.is_empty() {
@@ -105,7 +106,8 @@ impl TenantStore {
 
 impl Notes {
     pub(super) fn mark(&self, sign: Sign) -> Option<TenantMark> {
-        let unreadable = |why: String| TenantMark { at: None, by: "somebody".to_owned(), identity: None, reason: why };
+        let unreadable =
+            |why: String| TenantMark { at: None, by: "an unknown account".to_owned(), identity: None, reason: why };
         match self.documents().read(&self.area, sign.file(), files::SMALL) {
             Ok(None) => None,
             Err(StoreError::Io { source, .. }) => {
@@ -141,7 +143,7 @@ mod tests {
         state.set_mark(Sign::Paused, &mark).unwrap();
         assert_eq!(state.mark(Sign::Paused), Some(mark.clone()));
         assert_eq!(state.mark(Sign::Retired), None);
-        assert_eq!(mark.to_string(), "since 1970-01-01 00:00:00Z by ann (maintenance)");
+        assert_eq!(mark.to_string(), "since 1970-01-01 00:00 UTC by ann (maintenance)");
         assert_eq!(state.clear_mark(Sign::Paused).unwrap(), Some(mark));
         assert_eq!(state.mark(Sign::Paused), None);
     }

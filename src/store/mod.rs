@@ -68,6 +68,7 @@ pub use error::{Notice, RefusedDecision, StoreError};
 pub use forget::Forgotten;
 pub use handle::{ImportLease, Stores, TenantStore};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text};
+pub use history::InterruptedRun;
 pub use import_log::{ImportLog, ImportPast, ImportResult, Making};
 pub use imports::{ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait};
 pub use index::{IndexDraft, IndexEntry, IndexTable, SyncIndex};

@@ -234,7 +234,7 @@ fn make_ready(
     let exported = contents.origin.at;
     let carried = replaced.map(|state| carry_over(state, exported, now)).transpose();
     let carried = carried.unwrap_or_else(|error| {
-        tracing::warn!(%error, "who lost access lately can't be read from the state that is replaced");
+        tracing::warn!(%error, "could not read from the replaced state which users recently lost access");
         None
     });
     let just_now = now.duration_since(exported).abs() <= SAME_MOMENT;

@@ -203,7 +203,7 @@ fn rejection(error: &EngineError) -> Option<&'static str> {
     Some(match error {
         SourceError::Refused(_) | SourceError::NoOrganisation(_) | SourceError::NotGranted(_) => "refused",
         SourceError::Forbidden(_) => "forbidden",
-        SourceError::Unreachable(_) | SourceError::Unavailable(_) => "unreachable",
+        SourceError::Unreachable(_) | SourceError::Untrusted(_) | SourceError::Unavailable(_) => "unreachable",
         SourceError::Throttled(_) => "throttled",
         SourceError::Malformed(_) => "malformed",
         SourceError::Settings(_) => "settings",

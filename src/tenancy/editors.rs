@@ -30,7 +30,7 @@ impl Tenant {
     pub fn editors(&self, state: &TenantStore) -> Vec<Identity> {
         let owner = std::fs::metadata(&self.path).ok().map(|file| file.uid()).filter(|uid| *uid != ROOT);
         let edited: Option<TenantFileEditor> = state.notes().get(NOTE).unwrap_or_else(|error| {
-            tracing::warn!(tenant = %self.name, %error, "who had its file read is not known");
+            tracing::warn!(tenant = %self.name, %error, "could not read which account reloaded the file");
             None
         });
         let edited = edited.filter(|edited| edited.file == self.fingerprint()).map(|edited| edited.by);

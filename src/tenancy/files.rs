@@ -42,7 +42,7 @@ pub(super) fn load_global(path: &Path) -> Result<GlobalConfig, Vec<Diagnostic>> 
     match file {
         Some(mut file) => {
             for receiver in file.notify.values_mut() {
-                let paths = receiver.secret.file.iter_mut().chain(receiver.ca_file.iter_mut());
+                let paths = receiver.secret.file.iter_mut().chain(&mut receiver.ca_file).chain(&mut receiver.template);
                 paths.for_each(|own| *own = beside(path, own));
             }
             let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));

@@ -53,7 +53,7 @@ fn deletions(document: &Document<'_>, file: &TenantFile, profile: &Profile, foun
             )),
             DeleteEffect::Irreversible => found.push(document.warning(
                 &path,
-                format!("who is deleted in {} can never have an account again", app(profile)),
+                format!("a user who is deleted in {} can never have an account again", app(profile)),
                 format!("`{key} = \"deactivate\"` can be undone"),
             )),
             DeleteEffect::Hard | DeleteEffect::Deactivates => {}
@@ -65,7 +65,7 @@ fn groups(document: &Document<'_>, file: &TenantFile, profile: &Profile, found: 
     let path = ["groups", "manage"];
     if profile.groups.support == GroupSupport::Off && file.groups.manage && document.get(&path).is_some() {
         let message = format!("{} has no groups that could be managed", app(profile));
-        found.push(document.warning(&path, message, "only people are kept in step; write `manage = false`"));
+        found.push(document.warning(&path, message, "only users are kept in sync; write `manage = false`"));
     }
 }
 
@@ -161,7 +161,7 @@ fn matching(
     }
     let names = crate::config::words::list(unusable.iter().copied());
     let (message, hint) =
-        (format!("people are matched by {names}, which is not mapped"), "map it, or remove it from `match`");
+        (format!("users are matched by {names}, which is not mapped"), "map it, or remove it from `match`");
     let path = ["users", "match"];
     let nothing_left = unusable.len() == listed.len();
     found.push(match nothing_left {
@@ -173,8 +173,8 @@ fn matching(
 /// A guard that is switched off is worth a word each time.
 fn switched_off(document: &Document<'_>, file: &TenantFile, found: &mut Vec<Diagnostic>) {
     let guards: [(&str, Limit, &str); 2] = [
-        ("removals_per_day", file.guard.removals_per_day, "everybody could lose access in one run"),
-        ("source_shrink", file.guard.source_shrink, "a directory that suddenly shows almost nobody would be believed"),
+        ("removals_per_day", file.guard.removals_per_day, "all users could lose access in one run"),
+        ("source_shrink", file.guard.source_shrink, "a directory that suddenly shows almost no users would be trusted"),
     ];
     for (key, limit, consequence) in guards {
         if limit.is_none() {

@@ -115,7 +115,7 @@ pub(super) fn shared(paths: impl Iterator<Item = PathBuf>) -> Vec<Diagnostic> {
     let found = paths.filter_map(|path| {
         let shared = trust.look(&path).ok()?.shared.filter(|shared| !told.contains(shared))?;
         told.push(shared.clone());
-        let hint = "if that group has other members, take its write access away: chmod g-w";
+        let hint = "if that group has other members, remove its write access: chmod g-w";
         Some(Diagnostic::of_file(&path, shared, hint).softened())
     });
     found.collect()

@@ -182,7 +182,7 @@ fn create(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
 pub(super) const GLOBAL: &str = r#"# rosterd: where things are on this machine. Everything about a connection is in tenants/<name>.toml.
 # Relative paths are relative to this file.
 
-# Journals and caches, one folder a tenant. Losing it costs a look-up of everybody, never an account.
+# Journals and caches, one folder a tenant. Losing it costs a lookup of every user, never an account.
 state_dir = "state"
 # tenants_dir = "tenants"
 "#;

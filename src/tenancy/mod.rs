@@ -202,8 +202,8 @@ fn hangs(path: &Path, overdue: &Overdue) -> Diagnostic {
         Overdue::Still { .. } => "it was not checked: its files have not answered an earlier check yet".to_owned(),
         Overdue::TooMany { .. } | Overdue::NoThread { .. } => format!("it was not checked: {overdue}"),
     };
-    let hint = "look whether a network share hangs (`timeout 5 stat FILE`); nothing of this tenant was run, and a daemon tries again \
-                every 30 s";
+    let hint = "check whether a network share hangs (`timeout 5 stat FILE`); nothing of this tenant was run, and a daemon tries \
+                again every 30 s";
     Diagnostic::of_file(path, message, hint)
 }
 

@@ -95,7 +95,7 @@ fn expressions_are_checked_in_the_same_go_as_everything_else() {
         6 | in_flight = 'four'
           |             ^^^^^^
           |
-          = hint: a number stands without quotes: `4`
+          = hint: a number has no quotes: `4`
 
         tenants/acme.toml:8:16: error: unexpected end of input, expected expression
           |
@@ -228,13 +228,13 @@ fn what_the_app_can_not_do_is_told_before_it_is_tried() {
         (over("attributes.title]\nsupported = false", attributes), "warning: SCIM 2.0 does not know `title`"),
         (
             with_file(&format!("[users]\nmatch = ['displayName']\n{attributes}")),
-            "error: people are matched by `displayName`",
+            "error: users are matched by `displayName`",
         ),
         (
             with_file(&format!("[users]\nmatch = ['userName', 'displayName']\n{attributes}")),
-            "warning: people are matched by",
+            "warning: users are matched by",
         ),
-        (with_file("[guard]\nremovals_per_day = 'none'\n"), "warning: everybody could lose access in one run"),
+        (with_file("[guard]\nremovals_per_day = 'none'\n"), "warning: all users could lose access in one run"),
         (
             with_file("[groups]\nmanage = true\n[target.override_profile.groups]\nsupport = 'off'"),
             "warning: SCIM 2.0 has no groups that could be managed",

@@ -73,11 +73,21 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
     found
 }
 
-/// Looks whether the keys of the receivers' signatures are long enough. That one is missing is told when a message is sent.
+/// Checks that the templates of receivers can be read and that the keys of signatures are long enough. A missing one is reported when a message
+/// is sent.
 pub(super) fn receivers(config: &Path, file: &GlobalFile, secrets: &Secrets<'_>) -> Vec<Diagnostic> {
     let wrong = file.notify.iter().filter_map(|(name, table)| {
+        let hint = "compare it with the shipped ones in docs/notifications.md";
+        let key =
+            |name| if table.template.is_some() { ["notify", name, "template"] } else { ["notify", name, "format"] };
+        match table.template() {
+            Err(why) => return Some((key(name.as_str()), why, hint)),
+            Ok(Some(_)) => return None,
+            Ok(None) => {}
+        }
         let secret = secrets.fetch(&table.secret).ok()?;
-        Some((name, signing_key(&secret).err()?))
+        let hint = "make one with `openssl rand -base64 32` and give it to the receiver, too";
+        Some((["notify", name.as_str(), "secret"], signing_key(&secret).err()?, hint))
     });
     let wrong: Vec<_> = wrong.collect();
     if wrong.is_empty() {
@@ -86,11 +96,7 @@ pub(super) fn receivers(config: &Path, file: &GlobalFile, secrets: &Secrets<'_>)
     let Ok(source) = load::read_text(config) else { return Vec::new() };
     // The text parsed before; this is only for the places in it.
     let document = Document::parse(&source, &mut Vec::new());
-    let found = wrong.into_iter().map(|(name, why)| {
-        let hint = "make one with `openssl rand -base64 32` and give it to the receiver, too";
-        document.error(&["notify", name, "secret"], why, hint)
-    });
-    found.collect()
+    wrong.into_iter().map(|(key, why, hint)| document.error(&key, why, hint)).collect()
 }
 
 /// Whether the directory's file, or each file of its folder, is there and is one.
@@ -126,7 +132,7 @@ fn secret_missing(document: &Document<'_>, path: &[&str], error: &SecretError) -
     if error.may_differ_elsewhere() {
         let hint = match error.command_with_credentials() {
             Some(command) => format!("the service may have it; to work with it here: `{command}`"),
-            None => "it may be there for the service, which has another environment; `rosterd doctor` there tells"
+            None => "it may be there for the service, which has another environment; `rosterd doctor` there shows it"
                 .to_owned(),
         };
         return document.warning(path, message, hint);

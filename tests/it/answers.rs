@@ -97,7 +97,7 @@ fn ma4_an_account_that_the_app_does_not_keep_is_named_in_the_first_run_and_creat
     assert!(report.contains("neither in its list nor by its id"), "{report}");
     assert_eq!(desk.user_names().len(), 11);
     let status = desk.rosterd.run(&["status", "acme"]).stdout;
-    assert!(status.contains("set aside user user"), "{status}");
+    assert!(status.contains("failed user user"), "{status}");
     desk.sync(0);
     assert_eq!((desk.user_names().len(), members(&desk, "Staff")), (12, 12));
     desk.proxy.forget();

@@ -438,7 +438,9 @@ fn i6_no_log_line_holds_a_token_or_what_a_person_is_called() {
         let run = desk.rosterd.run_with(&sync, &[("RUST_LOG", "rosterd=trace")]);
         logged.push_str(&run.stderr);
     }
-    for told in ["directory read", "planned", "call done", "call failed", "ended", "create_user", "user p1", "acme"] {
+    for told in
+        ["directory read", "planned", "request succeeded", "request failed", "ended", "create_user", "user p1", "acme"]
+    {
         assert!(logged.contains(told), "{told}: {logged}");
     }
     for hidden in private.iter().chain(&[TOKEN]) {
@@ -549,7 +551,7 @@ fn p5_ctrl_c_while_the_app_is_read_ends_at_once_and_nothing_is_changed() {
         until("the app is being read", || !desk.proxy.calls().is_empty());
         first.signal("INT");
         let run = first.wait(Duration::from_secs(20));
-        assert!(run.expect_code(1).stderr.contains("stopped as asked"), "{}", run.stderr);
+        assert!(run.expect_code(1).stderr.contains("interrupted"), "{}", run.stderr);
         assert!(run.stderr.contains("nothing was changed"), "{}", run.stderr);
         assert!(desk.proxy.writes().is_empty());
     }
@@ -571,7 +573,7 @@ fn p5_ctrl_c_ends_all_tenants_not_only_the_one_under_way() {
     let run = all.wait(Duration::from_secs(30));
     let reports = run.expect_code(4).json();
     assert_eq!((&reports[0]["tenant"], &reports[0]["done"]), (&json!("acme"), &json!(1)), "{reports:#}");
-    assert_eq!((&reports[1]["tenant"], &reports[1]["error"]), (&json!("beta"), &json!("not begun: stopped as asked")));
+    assert_eq!((&reports[1]["tenant"], &reports[1]["error"]), (&json!("beta"), &json!("not started: interrupted")));
     assert_eq!(desk.proxy.writes().len(), 1);
 }
 
@@ -582,10 +584,10 @@ fn p5_ctrl_c_twice_does_not_wait_and_the_next_run_finds_out_what_became_of_the_c
     let first = desk.rosterd.spawn(&["sync", "acme"]);
     until("calls are under way", || desk.user_names().len() == 3);
     first.signal("INT");
-    until("it says what it does", || first.stderr().contains("once more ends it at once"));
+    until("it says what it does", || first.stderr().contains("interrupt again to end at once"));
     first.signal("INT");
     let run = first.wait(Duration::from_secs(20));
-    assert!(run.expect_code(1).stderr.contains("ended at once"), "{}", run.stderr);
+    assert!(run.expect_code(1).stderr.contains("ended: the next run"), "{}", run.stderr);
     desk.proxy.heal();
     desk.sync(0);
     assert_eq!(desk.user_names(), ["ann", "bob", "cid"], "found, not made again");
@@ -683,7 +685,7 @@ fn a_plan_tells_scripts_whether_changes_are_pending_or_held() {
 fn the_demo_holds_all_it_claims() {
     let rosterd = Rosterd::new();
     let run = rosterd.run(&["demo"]);
-    assert!(run.expect_code(0).stdout.contains("All of it held"));
+    assert!(run.expect_code(0).stdout.contains("Every check passed"));
     rosterd.run(&["demo", "--keep", "kept"]).expect_code(0);
     assert!(rosterd.path().join("kept/tenants/acme.toml").exists());
 }

@@ -42,7 +42,7 @@ fn staff(count: usize) -> Value {
 fn a_reload_waits_and_tells_what_came_of_it() {
     let desk = Desk::new();
     let nobody = desk.rosterd.run(&["reload"]);
-    assert!(nobody.expect_code(1).stderr.contains("no daemon works on"), "{}", nobody.stderr);
+    assert!(nobody.expect_code(1).stderr.contains("no daemon runs on"), "{}", nobody.stderr);
     let daemon = daemon(&desk);
     let tenant = std::fs::read_to_string(desk.rosterd.path().join("tenants/acme.toml")).unwrap();
     desk.rosterd.tenant("bolt", &tenant);
@@ -59,9 +59,15 @@ fn a_reload_waits_and_tells_what_came_of_it() {
     desk.rosterd.tenant("bolt", &tenant.replace("1000/s", "900/s"));
     let changed = desk.rosterd.run(&["reload"]);
     assert!(changed.expect_code(0).stdout.contains("changed bolt"), "{}", changed.stdout);
+    assert!(
+        changed.stdout.contains("fixed bolt") && changed.stdout.contains("1 changed, 1 fixed, 1 unchanged"),
+        "{}",
+        changed.stdout
+    );
     std::fs::remove_file(desk.rosterd.path().join("tenants/bolt.toml")).unwrap();
     let removed = desk.rosterd.run(&["reload"]);
     assert!(removed.expect_code(0).stdout.contains("removed bolt"), "j17: {}", removed.stdout);
+    assert!(removed.stdout.contains("reloaded: 1 removed, 1 unchanged"), "{}", removed.stdout);
     let state = desk.rosterd.path().join("state").display().to_string();
     desk.rosterd.file("rosterd.toml", "state_dri = \"state\"\n");
     let wrong = desk.rosterd.run(&["reload", "--state-dir", &state]);
@@ -81,7 +87,7 @@ fn i5_a_sync_beside_the_daemon_is_done_by_it_with_the_same_words_and_codes() {
     assert_eq!((&report["summary"]["create_user"], &report["done"]), (&json!(12), &report["planned"]));
     assert_eq!(active(&desk).len(), 12);
     let quiet = desk.rosterd.run(&["sync", "acme"]);
-    assert!(quiet.expect_code(0).stdout.contains("in step: nothing to change"), "{}", quiet.stdout);
+    assert!(quiet.expect_code(0).stdout.contains("in sync: no changes"), "{}", quiet.stdout);
     desk.directory(&staff(11));
     let named = desk.rosterd.run(&["sync", "acme", "--only", "p11", "--format", "json"]);
     assert_eq!(
@@ -127,7 +133,7 @@ fn i2_an_approval_is_carried_out_by_the_daemon_at_once() {
     let plan = desk.sync(3)["held_plan"].as_str().unwrap().to_owned();
     desk.rosterd.run(&["reject", "acme", &plan[..8], "--reason", "not yet"]).expect_code(0);
     let approve = desk.rosterd.run(&["approve", "acme", &plan[..8], "--reason", "the office closed"]);
-    assert!(approve.expect_code(0).stdout.contains("the daemon runs it now"), "{}", approve.stdout);
+    assert!(approve.expect_code(0).stdout.contains("the daemon starts a run now"), "{}", approve.stdout);
     until("the eight are switched off", || active(&desk).len() == 4);
     end(daemon);
 }
@@ -158,10 +164,10 @@ fn who_stops_waiting_does_not_stop_the_run() {
     let first = desk.rosterd.spawn(&["sync", "acme"]);
     until("the run is under way", || !desk.proxy.calls().is_empty());
     let second = desk.rosterd.spawn(&["sync", "acme", "--format", "json"]);
-    until("the second one waits", || second.stderr().contains("is under way since"));
+    until("the second one waits", || second.stderr().contains("has been in progress since"));
     first.signal("INT");
     let first = first.wait(LIMIT);
-    assert!(first.expect_code(75).stderr.contains("goes on with acme"), "{}", first.stderr);
+    assert!(first.expect_code(75).stderr.contains("continues the run of acme"), "{}", first.stderr);
     let second = second.wait(LIMIT);
     assert_eq!(second.expect_code(0).json()["planned"], 0, "i3: the first one had done it all: {}", second.stdout);
     assert_eq!(active(&desk).len(), 3);
@@ -268,9 +274,9 @@ fn j17_a_watched_folder_takes_up_what_has_settled_and_takes_nobody_away_by_a_ren
     std::fs::rename(&file, file.with_extension("gone")).unwrap();
     let status = || desk.rosterd.run(&["status"]).stdout;
     until("it is told that its file is gone", || status().contains("its tenant file is gone"));
-    until("the daemon lets it go", || daemon.stderr().contains("removed; its app stays as it is"));
+    until("the daemon lets it go", || daemon.stderr().contains("tenant removed; its app is left as it is"));
     desk.directory(&staff(1));
-    assert_eq!(active(&desk).len(), 3, "the app stays as it is");
+    assert_eq!(active(&desk).len(), 3, "The app is left as it is");
     std::fs::rename(file.with_extension("gone"), &file).unwrap();
     desk.directory(&staff(3));
     until("it goes on where it was", || desk.rosterd.run(&["sync", "acme"]).code == Some(0));

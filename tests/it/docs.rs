@@ -75,7 +75,7 @@ fn pasted(page: &str) -> (String, String) {
 #[test]
 fn the_readmes_tenant_goes_from_nothing_to_a_first_sync_by_copy_and_paste() {
     let (stdout, stderr) = pasted("README.md");
-    assert!(stdout.contains("in step: nothing to change, 0 calls to the app"), "{stdout}\n{stderr}");
+    assert!(stdout.contains("in sync: no changes, 0 calls to the app"), "{stdout}\n{stderr}");
     assert!(stdout.contains("both sides work"), "j2: {stdout}\n{stderr}");
 }
 
@@ -84,7 +84,7 @@ fn j4_heaps_page_goes_from_nothing_to_a_rehearsed_sync_by_copy_and_paste() {
     let (stdout, stderr) = pasted("docs/heap.md");
     for part in [
         "both sides work",
-        "the profile is right as it is",
+        "the profile needs no change",
         "its owner has to delete it there first",
         "2 accounts in the app: 0 new, 0 conflicting, 0 imported, 2 linked",
         "nothing was changed by hand",
@@ -323,7 +323,7 @@ fn prose(page: &str) -> String {
 }
 
 /// The retired words in a text.
-fn retired(text: &str) -> Vec<&'static str> {
+pub(crate) fn retired(text: &str) -> Vec<&'static str> {
     let words: String = text.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     let words = format!(" {} ", words.split_whitespace().collect::<Vec<_>>().join(" "));
     RETIRED.into_iter().filter(|word| words.contains(&format!(" {word} "))).collect()
@@ -333,7 +333,9 @@ fn retired(text: &str) -> Vec<&'static str> {
 fn no_page_has_a_retired_word() {
     let mut found = Vec::new();
     let read_by_users = |page: &String| page.starts_with("docs/") || page == "README.md";
-    for page in pages().into_iter().filter(|page| read_by_users(page) && !is_generated(page)) {
+    // Of the generated pages one is made from comments, and read as a whole.
+    let is_ours = |page: &String| !is_generated(page) || page == "docs/configuration.md";
+    for page in pages().into_iter().filter(|page| read_by_users(page) && is_ours(page)) {
         let words = retired(&prose(&page)).into_iter().filter(|word| !ALLOWED.contains(&(page.as_str(), *word)));
         found.extend(words.map(|word| format!("{page}: {word:?}")));
     }

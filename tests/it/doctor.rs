@@ -36,7 +36,7 @@ fn j2_both_sides_are_proved_in_one_clear_line_and_nothing_is_written() {
     let run = desk.rosterd.run(&["doctor", "acme"]);
     let text = &run.expect_code(0).stdout;
     let line = text.lines().last().unwrap();
-    assert!(line.contains("both sides work") && line.contains("4 people and 2 groups"), "{text}");
+    assert!(line.contains("both sides work") && line.contains("4 users and 2 groups"), "{text}");
     assert!(line.contains("accepts the token"), "{text}");
     assert!(desk.proxy.writes().is_empty(), "nothing is written to the app");
     assert!(!desk.rosterd.path().join("state").exists(), "nor here");
@@ -123,7 +123,7 @@ fn a_directory_that_shows_less_than_it_should_is_wrong() {
 
     desk.directory(&json!({"users": company()["users"], "groups": []}));
     desk.tenant("");
-    assert!(at(&findings(&desk, 0).1, "scope", "warning")["detail"].as_str().unwrap().contains("nobody belongs"));
+    assert!(at(&findings(&desk, 0).1, "scope", "warning")["detail"].as_str().unwrap().contains("no user belongs"));
 
     std::fs::write(desk.rosterd.path().join("people.json"), "{\"users\": [").unwrap();
     let found = findings(&desk, 1).1;
@@ -194,7 +194,7 @@ fn j2_a_real_directory_and_a_real_app_are_proved_and_probed_without_a_trace() {
         let found = all[0]["findings"].as_array().unwrap().clone();
         at(&found, "bind", "ok");
         at(&found, "app token", "ok");
-        assert!(all[0]["directory"].as_str().unwrap().contains("12 people and 2 groups"), "{kind:?}: {all:#}");
+        assert!(all[0]["directory"].as_str().unwrap().contains("12 users and 2 groups"), "{kind:?}: {all:#}");
         assert!(calls.keys().all(|call| call.starts_with("GET ")), "{kind:?}: it only reads: {calls:?}");
 
         let before = scene.server.read();

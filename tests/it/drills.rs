@@ -143,7 +143,7 @@ fn i2_a_directory_that_shows_nobody_is_an_error_and_no_call_is_made() {
     desk.directory(&json!({"users": [], "groups": []}));
     for _ in 0..3 {
         let run = desk.rosterd.run(&["sync", "acme"]);
-        assert!(run.expect_code(1).stderr.contains("no people at all"), "{}", run.stderr);
+        assert!(run.expect_code(1).stderr.contains("no users at all"), "{}", run.stderr);
     }
     assert!(desk.proxy.calls().is_empty());
     desk.directory(&company());

@@ -148,7 +148,10 @@ fn sec5_a_request_says_neither_who_nor_when_and_what_it_adds_is_refused() {
     for request in forged {
         let answer = ask(&desk, &request);
         let message = answer["refused"]["message"].as_str().unwrap_or_else(|| panic!("{request}: {answer}"));
-        assert!(message.contains("this is no request") && message.contains("nothing was done"), "{request}: {message}");
+        assert!(
+            message.contains("this is not a request") && message.contains("nothing was done"),
+            "{request}: {message}"
+        );
     }
     for (change, why) in
         [("lasts_secs", "7 days at most"), ("plan", "not a plan's id"), ("reason", "longer than 1000 characters")]
@@ -211,7 +214,7 @@ fn sec5_a_file_that_is_not_the_states_owners_decides_nothing_and_is_named() {
         let run = desk.rosterd.run(&["sync", "acme"]);
         assert!(run.expect_code(3).stderr.contains(why), "{why}: {}", run.stderr);
         let status = desk.rosterd.run(&["status", "acme"]).stdout;
-        assert!(status.contains("a decision is not believed:") && status.contains(why), "{why}: {status}");
+        assert!(status.contains("ignored decision:") && status.contains(why), "{why}: {status}");
         let json = desk.rosterd.run(&["status", "acme", "--format", "json"]).json();
         assert!(json[0]["refused_decisions"][0].as_str().unwrap().contains(why), "{json:#}");
     };
@@ -293,9 +296,9 @@ fn sec16_what_is_shown_has_to_be_what_is_held() {
         edit(&mut held);
         std::fs::write(&file, held.to_string()).unwrap();
         let approve = desk.rosterd.run(&["approve", "acme", &plan[..8]]);
-        assert!(approve.expect_code(1).stderr.contains("what is shown is not what is held"), "{}", approve.stderr);
+        assert!(approve.expect_code(1).stderr.contains("the list does not match the held plan"), "{}", approve.stderr);
         let status = desk.rosterd.run(&["status", "acme"]).stdout;
-        assert!(status.contains("what is shown is not what is held"), "{status}");
+        assert!(status.contains("the list does not match the held plan"), "{status}");
         assert_eq!(desk.rosterd.run(&["status", "acme", "--format", "json"]).json()[0]["held_plan_genuine"], false);
     }
     assert_eq!(desk.sync(3)["held_plan"], plan.as_str(), "the next run writes it again");

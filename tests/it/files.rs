@@ -353,7 +353,7 @@ fn starts(desk: &Desk) -> (Option<i32>, String) {
     let mut daemon = desk.rosterd.spawn(&["run"]);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let mut seen = String::new();
-    while !seen.contains("its file has mistakes") && !daemon.has_ended() {
+    while !seen.contains("the tenant file has mistakes") && !daemon.has_ended() {
         assert!(std::time::Instant::now() < deadline, "{seen}");
         std::thread::sleep(std::time::Duration::from_millis(20));
         seen = daemon.stderr();

@@ -170,7 +170,7 @@ fn mp12_an_undo_lasts_until_the_directory_is_corrected() {
     desk.directory(&wrong);
     desk.sync(0);
     let undone = desk.rosterd.run(&["undo", "acme", "last", "--yes"]);
-    assert!(undone.expect_code(0).stdout.contains("is held (`undone`)"), "{}", undone.stdout);
+    assert!(undone.expect_code(0).stdout.contains("are held (`undone`)"), "{}", undone.stdout);
     for _ in 0..2 {
         desk.proxy.forget();
         let report = desk.sync(3);

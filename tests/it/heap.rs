@@ -109,9 +109,9 @@ fn j5_people_added_or_removed_by_hand_show_up_as_drift_and_the_directory_decides
     let text = desk.rosterd.run(&["drift", "acme"]).expect_code(0).stdout.clone();
     for part in [
         "ann@acme.test",
-        "was switched off",
+        "was deactivated",
         "\"Sid\"",
-        "put in by hand: zoe@acme.test",
+        "added by hand: zoe@acme.test",
         "lost members by hand: ",
         "dee@acme.test",
     ] {
@@ -146,7 +146,7 @@ fn j6_a_new_address_never_makes_a_second_account_by_accident() {
     // `hold` is the profile's choice.
     desk.proxy.forget();
     let report = desk.sync(3);
-    assert!(report.to_string().contains("trying would make a second account"), "{report:#}");
+    assert!(report.to_string().contains("trying would create a second account"), "{report:#}");
     assert!(desk.proxy.writes().is_empty());
     assert_eq!(desk.user_names(), ["ann@acme.test", "bob@acme.test"]);
     // `ignore`: the account keeps the old address, and nobody is asked.

@@ -229,7 +229,7 @@ fn a_uid_that_two_people_have_leaves_its_groups_unread() {
     let slapd = Slapd::start(&rig, &directory);
     slapd.modify(&format!("dn: {}\nchangetype: modify\nadd: uid\nuid: {}\n", person_dn(&uid(2)), uid(1)));
     let snapshot = read(&source(&slapd.url(), "")).unwrap();
-    assert!(group(&snapshot, "posix").unread.as_deref().unwrap().contains("several people"));
+    assert!(group(&snapshot, "posix").unread.as_deref().unwrap().contains("several users"));
     assert_eq!((members(&snapshot, "other"), group(&snapshot, "other").unread.as_deref()), (uids([0]), None));
 }
 
@@ -366,7 +366,7 @@ fn tls_from_the_start_and_after_the_start_trust_only_the_authority_given() {
     assert_eq!(read(&source(&slapd.url(), &start_tls)).unwrap().counts().users, 30);
     for (url, more) in [(slapd.tls_url(), ""), (slapd.url(), "start_tls = true")] {
         let error = read(&source(&url, more)).unwrap_err();
-        assert!(matches!(&error, SourceError::Unreachable(why) if why.contains("not trusted")), "{error}");
+        assert!(matches!(&error, SourceError::Untrusted(why) if why.contains("the certificate that ")), "{error}");
     }
     assert!(!slapd.log().contains("TLS established tls_ssf=0"));
 }
@@ -379,7 +379,7 @@ fn a_certificate_for_another_host_is_refused() {
     let ca = format!("ca_file = '{}'", slapd.ca_file().display());
     for (url, more) in [(slapd.tls_url(), ca.clone()), (slapd.url(), format!("{ca}\nstart_tls = true"))] {
         let error = read(&source(&url, &more)).unwrap_err();
-        assert!(matches!(&error, SourceError::Unreachable(why) if why.contains("not trusted")), "{error}");
+        assert!(matches!(&error, SourceError::Untrusted(why) if why.contains("the certificate that ")), "{error}");
         assert!(
             !slapd.log().contains(&format!("BIND dn=\"{READER_DN}\"")),
             "i6: no password is sent to a server that is not the one"

@@ -67,7 +67,7 @@ fn mp5_people_who_move_behind_a_referral_stay_and_the_place_is_named() {
     let said = &refused.expect_code(1).stderr;
     for part in [
         "ldap://other.example.org/uid=u00003,ou=people,dc=example,dc=org",
-        "11 people",
+        "11 users",
         "1 place",
         "no user is taken for absent",
     ] {

@@ -108,7 +108,7 @@ fn l1_an_answer_of_33_levels_is_refused_at_start_tls_bind_and_search() {
 
     let url = searched(|_| vec![ann(), Say::Broken(SEARCH_ENTRY, [value(3), nested(TOO_DEEP)].concat()), done()]);
     let said = plan_fails(&url, "");
-    let names = ["search for people", "\"dc=x\"", "the entry \"xxx\"", "32 levels", "not decoded", "`url`"];
+    let names = ["search for users", "\"dc=x\"", "the entry \"xxx\"", "32 levels", "not decoded", "`url`"];
     assert!(names.iter().all(|name| said.contains(name)), "{said}");
 }
 
@@ -128,7 +128,7 @@ fn i6_start_tls_that_is_followed_by_plain_text_gets_no_password() {
 fn l1_an_answer_of_32_levels_is_not_too_deep() {
     let url = searched(|_| vec![Say::Broken(SEARCH_ENTRY, nested(TOO_DEEP - 1)), done()]);
     let error = read(&url, "").unwrap_err();
-    assert!(matches!(&error, SourceError::Malformed(why) if why.contains("an entry among the people")), "{error}");
+    assert!(matches!(&error, SourceError::Malformed(why) if why.contains("an entry among the users")), "{error}");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn l2_an_entry_above_max_message_bytes_is_refused_with_its_name_and_the_key() {
     let url = searched(|_| vec![ann(), entry_of("uid=large,dc=x", SMALLEST + 1), done()]);
     let said = plan_fails(&url, &limit);
     let names =
-        ["search for people", "\"uid=large,dc=x\"", "65537 bytes", "65536 bytes", "`max_message_bytes`", "not decoded"];
+        ["search for users", "\"uid=large,dc=x\"", "65537 bytes", "65536 bytes", "`max_message_bytes`", "not decoded"];
     assert!(names.iter().all(|name| said.contains(name)), "{said}");
 
     let groups = |search: &Search| !search.asks("givenName");
@@ -226,7 +226,7 @@ fn l2_entries_without_a_pages_end_are_refused() {
         |count: usize| (0..count).map(|n| entry(&format!("uid=u{n},dc=x"), &[("entryUUID", &format!("id-{n}"))]));
     let url = searched(move |_| people(101).chain([Say::Hold]).collect());
     let error = read(&url, "").unwrap_err().to_string();
-    let names = ["search for people", "\"uid=u100,dc=x\"", "more than 100 entries, where 10 were asked for"];
+    let names = ["search for users", "\"uid=u100,dc=x\"", "more than 100 entries, where 10 were asked for"];
     assert!(names.iter().all(|name| error.contains(name)), "{error}");
     let url = searched(move |search| match search.asks("givenName") {
         true => people(100).chain([done()]).collect(),

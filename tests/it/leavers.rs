@@ -427,7 +427,7 @@ fn plans_and_statuses_show_people_by_name() {
     let twins = [user("9f", "ann", Value::Null), user("77", "cid", Value::Null), user("88", "CID", Value::Null)];
     desk.directory(&json!({"users": twins, "groups": [{"id": "a7", "name": "Staff", "members": ["9f", "77", "88"]}]}));
     let text = desk.rosterd.run(&["sync", "acme"]).expect_code(4).stdout.clone();
-    assert!(text.contains("several directory records want the userName \"cid\""), "{text}");
+    assert!(text.contains("several directory records claim the userName \"cid\""), "{text}");
     let status = desk.rosterd.run(&["status", "acme"]).expect_code(0).stdout.clone();
     assert!(status.contains("user cid (77)"), "{status}");
     let status = desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json();

@@ -51,13 +51,15 @@ fn i6_the_log_has_a_line_an_event_with_tenant_and_run_and_names_nobody() {
     let events: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
     let named = |name: &str| events.iter().filter(|event| event["fields"]["message"] == name).collect::<Vec<_>>();
-    for stage in ["directory read", "planned", "ended"] {
+    for stage in ["directory read", "plan made", "run ended"] {
         let found = named(stage);
         let of_a_run = found.iter().find(|event| event["span"]["run"].is_string());
         assert_eq!(of_a_run.unwrap_or_else(|| panic!("{stage}: {log}"))["span"]["tenant"], "acme");
     }
-    assert!(!named("held").is_empty() && !named("failing").is_empty(), "{log}");
-    assert!(named("call failed").iter().all(|event| event["fields"]["object"].is_string()), "{log}");
+    assert!(!named("changes held").is_empty() && !named("tenant is failing").is_empty(), "{log}");
+    let failed = named("run failed before planning");
+    assert!(!failed.is_empty() && failed.iter().all(|event| event["fields"]["cause"] == "directory"), "{log}");
+    assert!(named("request failed").iter().all(|event| event["fields"]["object"].is_string()), "{log}");
 }
 
 #[test]

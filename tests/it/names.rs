@@ -54,7 +54,7 @@ fn j11_two_groups_swap_names_in_one_visible_step() {
     desk.sync(0);
     desk.directory(&two_groups("Service", "Sales"));
     let plan = desk.rosterd.run(&["plan", "acme"]);
-    assert!(plan.expect_code(0).stdout.contains("pass a name on"), "{}", plan.stdout);
+    assert!(plan.expect_code(0).stdout.contains("free a name"), "{}", plan.stdout);
     let why = desk.rosterd.run(&["why", "acme", "ann"]);
     why.expect_code(0);
     let report = desk.sync(0);

@@ -128,7 +128,7 @@ fn what_a_receiver_does_not_take_is_shown_and_a_test_message_tells_why() {
     assert!(none.expect_code(78).stderr.contains("[notify.ops]"), "{}", none.stderr);
     with_receiver(&desk, &receiver);
     let taken = desk.rosterd.run(&["notify", "--test"]);
-    assert!(taken.expect_code(0).stdout.contains("taken ops: answered 200"), "{}", taken.stdout);
+    assert!(taken.expect_code(0).stdout.contains("delivered ops: the receiver answered 200"), "{}", taken.stdout);
     assert_eq!(receiver.types(), ["test"]);
     receiver.answers(500);
     let refused = desk.rosterd.run(&["notify", "ops", "--test", "--format", "json"]);
@@ -144,7 +144,7 @@ fn what_a_receiver_does_not_take_is_shown_and_a_test_message_tells_why() {
     let daemon = desk.rosterd.spawn(&["run"]);
     let deadline = Instant::now() + Duration::from_secs(60);
     let shown = || desk.rosterd.run(&["notify"]).expect_code(0).stdout.clone();
-    while !(shown().contains("1 message waits") && shown().contains("answered 500")) {
+    while !(shown().contains("1 message queued") && shown().contains("answered 500")) {
         assert!(Instant::now() < deadline, "{}", shown());
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -165,4 +165,31 @@ fn what_a_receiver_does_not_take_is_shown_and_a_test_message_tells_why() {
         assert!(check.expect_code(78).stderr.contains(told), "{table}\n{}", check.stderr);
         assert!(!check.stderr.contains("s3cr3t"), "i6: {}", check.stderr);
     }
+}
+
+#[test]
+fn a_test_message_has_the_form_of_its_receiver() {
+    let (desk, receiver) = (Desk::new(), Receiver::start(200));
+    desk.rosterd.secret("hook.key", "T0/B0/xyz");
+    desk.rosterd.file("own.toml", "path = \"{secret}\"\nbody = '{ \"note\": \"{subject} for {team}\" }'\n");
+    let table = |name: &str, more: &str| {
+        format!(
+            "[notify.{name}]\nurl = \"{}/services\"\nsecret = {{ file = \"hook.key\" }}\nallow_http_loopback = true\n{more}\n",
+            receiver.server.uri()
+        )
+    };
+    let (slack, own) =
+        (table("slack", "format = \"slack\""), table("own", "template = \"own.toml\"\nvalues = { team = \"IT\" }"));
+    desk.rosterd.file("rosterd.toml", &format!("state_dir = \"state\"\n{slack}{own}"));
+    let sent = desk.rosterd.run(&["notify", "--test"]);
+    let shown = sent.expect_code(0).stdout.clone();
+    assert!(shown.contains("delivered slack") && shown.contains("delivered own") && !shown.contains("xyz"), "{shown}");
+    assert_eq!(receiver.bodies()[0], json!({"note": "rosterd: this is a test for IT"}));
+    assert_eq!(receiver.bodies()[1], json!({"text": "*rosterd: this is a test*\nMessages from rosterd arrive here."}));
+    let paths = receiver.runtime.block_on(receiver.server.received_requests()).unwrap();
+    assert!(paths.iter().all(|request| request.url.path() == "/services/T0/B0/xyz"), "{paths:?}");
+    assert!(paths.iter().all(|request| !request.headers.contains_key("webhook-signature")), "{paths:?}");
+    desk.rosterd.file("own.toml", "body = '{'\n");
+    let check = desk.rosterd.run(&["check"]);
+    assert!(check.expect_code(78).stderr.contains("`body` is not JSON"), "{}", check.stderr);
 }

@@ -242,7 +242,7 @@ fn the_page_of_the_service_goes_from_a_package_to_a_first_sync_by_copy_and_paste
     let shown = machine.sh(&format!("cd /root/empty\n{block}"));
     assert!(shown.contains("Active: active (running)") && shown.contains("acme"), "{shown}");
     machine.until(UNIT, "StatusText", |text| text.starts_with("1 tenant: 1 ok"));
-    assert!(machine.sh("runuser -u rosterd -- rosterd status").contains("1 person, 1 group linked"));
+    assert!(machine.sh("runuser -u rosterd -- rosterd status").contains("1 user, 1 group linked"));
 }
 
 #[test]

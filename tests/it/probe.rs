@@ -47,7 +47,7 @@ fn a_probe_finds_a_strict_app_as_its_profile_says_and_leaves_nothing() {
     let journal = desk.rosterd.run(&["journal", "show", "acme"]).expect_code(0).stdout.clone();
     assert!(journal.contains("Rosterd-Probe-"), "i8: {journal}");
     let text = desk.rosterd.run(&["doctor", "acme", "--probe", "--yes-i-mean", "acme"]).expect_code(0).stdout.clone();
-    assert!(text.contains("cleaned up") && text.contains("the profile is right as it is"), "{text}");
+    assert!(text.contains("cleaned up") && text.contains("the profile needs no change"), "{text}");
     assert_eq!(desk.sync(0)["status"], "ok", "the tenant goes on as ever");
 }
 

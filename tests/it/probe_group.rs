@@ -49,7 +49,7 @@ fn ma8_a_removal_that_is_accepted_without_effect_is_wrong_and_no_profile_is_righ
     let run = desk.rosterd.run(&PROBE);
     let text = &run.expect_code(1).stdout;
     assert!(text.contains("still shows the account as a member"), "{text}");
-    assert!(text.contains("no profile makes this app right") && !text.contains("right as it is"), "{text}");
+    assert!(text.contains("no profile setting helps") && !text.contains("needs no change"), "{text}");
     assert_eq!((left_in_app(&desk), desk.user_names()), (vec![], vec![]), "all is taken away: {text}");
 }
 

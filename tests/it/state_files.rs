@@ -141,7 +141,7 @@ fn c9_a_state_of_format_1_opens_and_says_what_it_said() {
     assert_eq!(rebuilt["linked"], json!({"users": 3, "active": 2, "groups": 1}));
     desk.directory(&company(&["ann", "bo"]));
     let why = desk.rosterd.run(&["why", "acme", "cy", "--offline", "--format", "json"]).expect_code(0).json();
-    assert_eq!(why["verdict"], "linked, and switched off when last heard of");
+    assert_eq!(why["verdict"], "linked, and inactive when last seen");
     let file = fixture().join("acme.state").display().to_string();
     desk.rosterd.run(&["state", "import", "acme", &file, "--replace"]).expect_code(0);
     let imported = desk.rosterd.run(&["journal", "verify", "acme", "--format", "json"]).expect_code(0).json();

@@ -203,10 +203,9 @@ fn the_page_says_what_waits_and_what_to_type_and_that_works() {
     let watched = Watched::new(&company(&people(12), 12));
     until("the first sync", || watched.status()["linked"]["users"] == 12);
     watched.desk.directory(&company(&people(12), 4));
-    until("a mass loss is held", || watched.get("/").contains("1 tenant needs you"));
+    until("a mass loss is held", || watched.get("/").contains("1 tenant needs attention"));
     let page = watched.get("/tenants/acme");
-    for part in ["removals per day", "deactivate user", "<bdi>p11</bdi>", "no group in scope holds this person", "<svg"]
-    {
+    for part in ["removals per day", "deactivate user", "<bdi>p11</bdi>", "not in any group in scope", "<svg"] {
         assert!(page.contains(part), "{part}: {page}");
     }
     let typed =
@@ -248,7 +247,7 @@ fn a_file_with_mistakes_is_shown_with_its_place() {
         Some(0.0),
         "it goes on as it was"
     );
-    assert!(watched.get("/tenants/acme").contains("The file as it was read before is in force"));
+    assert!(watched.get("/tenants/acme").contains("The previous version of the file is in force"));
     watched.desk.rosterd.file("rosterd.toml", "state_dri = \"state\"\n");
     watched.daemon.signal("HUP");
     until("rosterd.toml's too", || watched.metrics().of("rosterd_config_valid") == Some(0.0));
@@ -265,10 +264,10 @@ fn a_taken_port_costs_the_page_and_nothing_else() {
     let daemon = desk.rosterd.spawn(&["run"]);
     until("the first sync all the same", || desk.user_names().len() == 3);
     let note = || desk.rosterd.run(&["status"]).stderr;
-    until("it is told", || note().contains("there is no status page") && note().contains(&port.to_string()));
-    assert_eq!(daemon.stderr().matches("there is no status page").count(), 1, "{}", daemon.stderr());
+    until("it is told", || note().contains("no status page") && note().contains(&port.to_string()));
+    assert_eq!(daemon.stderr().matches("no status page").count(), 1, "{}", daemon.stderr());
     drop(taken);
-    until("it comes by itself", || !note().contains("there is no status page"));
+    until("it comes by itself", || !note().contains("no status page"));
     daemon.signal("TERM");
     daemon.wait(Duration::from_secs(60)).expect_code(0);
 }

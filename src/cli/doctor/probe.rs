@@ -21,7 +21,7 @@ pub(super) async fn run(
     checkup: &Checkup,
 ) -> Result<(Value, u8), CommandFailure> {
     if checkup.worst(None) == CheckVerdict::Wrong {
-        let hint = "mend what is wrong first; nothing was tried";
+        let hint = "fix what is wrong first; nothing was tried";
         return Err(CommandFailure::failed("the app is not probed while something is wrong").hint(hint));
     }
     confirmed(screen, args)?;
@@ -46,7 +46,8 @@ pub(super) async fn run(
 fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), CommandFailure> {
     let tenant = args.tenants.first().map(String::as_str).unwrap_or_default();
     let what = format!(
-        "One throw-away account (Rosterd-Probe-…@{}) and one group are made in the app, changed, and taken away again. No other is touched.",
+        "One throw-away account (Rosterd-Probe-…@{}) and one group are created in the app, changed, and deleted again. Nothing \
+         else is touched.",
         args.probe_domain
     );
     match &args.yes_i_mean {
@@ -59,14 +60,14 @@ fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), CommandFailure> {
         None => {}
     }
     Err(CommandFailure::failed("not confirmed; nothing was tried")
-        .hint(format!("`rosterd doctor {tenant} --probe --yes-i-mean {tenant}` does it")))
+        .hint(format!("`rosterd doctor {tenant} --probe --yes-i-mean {tenant}` confirms it")))
 }
 
 fn show(screen: &Screen, probing: &Probing, toml: &str) {
     let Probing { probed, names, earlier } = probing;
     screen.say("");
     if !earlier.is_empty() {
-        screen.say(paint(REMOVE.bold(), "an earlier probe left what can't be taken away; nothing new was tried:"));
+        screen.say(paint(REMOVE.bold(), "an earlier probe left objects that can't be deleted; nothing new was tried:"));
         earlier.iter().for_each(|one| left(screen, one));
         return;
     }
@@ -78,19 +79,19 @@ fn show(screen: &Screen, probing: &Probing, toml: &str) {
         screen.say(format!("  {} {}", paint(REMOVE.bold(), "ended early:"), safe(why)));
     }
     match probed.left.is_empty() {
-        true => screen.say(format!("  {}: {} made, all taken away", paint(ADD, "cleaned up"), probed.made)),
+        true => screen.say(format!("  {}: {} created, all deleted", paint(ADD, "cleaned up"), probed.made)),
         false => {
-            screen.say(paint(REMOVE.bold(), "  left behind; take them away in the app:"));
+            screen.say(paint(REMOVE.bold(), "  left behind; delete them in the app:"));
             probed.left.iter().for_each(|one| left(screen, one));
         }
     }
     screen.say("");
     if is_wrong(probed) {
-        screen.say(paint(REMOVE.bold(), "  no profile makes this app right: see what is wrong above"));
+        screen.say(paint(REMOVE.bold(), "  no profile setting helps: see what is wrong above"));
     }
     match toml.is_empty() {
         true if is_wrong(probed) || probed.ended.is_some() => {}
-        true => screen.say("  the profile is right as it is"),
+        true => screen.say("  the profile needs no change"),
         false => {
             screen.say(paint(STRONG, "  for the tenant file:"));
             screen.say("");
@@ -106,6 +107,6 @@ fn is_wrong(probed: &Probed) -> bool {
 
 fn left(screen: &Screen, one: &Leftover) {
     let id = one.id.as_ref().map_or_else(|| "unknown id".to_owned(), ToString::to_string);
-    let state = if one.inactive { "switched off" } else { "active" };
+    let state = if one.inactive { "inactive" } else { "active" };
     screen.say(format!("    {}  {}  {state}: {}", safe(&one.user_name), safe(&id), safe(&one.why)));
 }

@@ -17,7 +17,7 @@ const LONGEST: usize = 1_000_000;
 /// The daemon of a state folder, without which nothing goes on in the background.
 pub(super) async fn reached(stores: &Stores, tenant: &str) -> Result<Talk, CommandFailure> {
     reach(stores).await?.ok_or_else(|| {
-        let message = format!("no daemon works on {}: nothing goes on in the background; nobody was made", stores);
+        let message = format!("no daemon runs on {}: nothing can run in the background; no user was created", stores);
         let hint = format!(
             "start it (`systemctl start rosterd`, or `rosterd run`); or leave out --background: `rosterd import {tenant} …` imports here"
         );
@@ -37,8 +37,8 @@ pub(super) async fn hand_over(
     if let ImportChoice::Named(names) = &choice
         && names.iter().map(|name| name.len() + 3).sum::<usize>() > LONGEST
     {
-        let message = format!("{} names are more than the daemon takes at a time; nobody was made", names.len());
-        let hint = "--create-all with --search names them in a word; --foreground imports here";
+        let message = format!("{} names are more than the daemon accepts at a time; no user was created", names.len());
+        let hint = "use --create-all with --search, or --foreground to import here";
         return Err(CommandFailure::failed(message).hint(hint));
     }
     let request = ControlRequest::Import { tenant: name.to_string(), file: tenant.fingerprint(), choice };
@@ -56,10 +56,10 @@ pub(super) async fn hand_over(
     }
     let what = chosen.map_or_else(String::new, |chosen| format!(" of {}", count(chosen, "user", "users")));
     screen.say(format!(
-        "{}  the import{what} goes on in the background, in the daemon (process {process})",
+        "{}  the import{what} runs in the background, in the daemon (process {process})",
         paint(STRONG, safe(name.as_str()))
     ));
-    screen.say(format!("  `{follow}` shows how far it is; the notification `import_finished` tells the end"));
+    screen.say(format!("  `{follow}` shows its progress; the notification `import_finished` reports its end"));
     screen.say(paint(FAINT, format!("  its report will be in {}", safe(&importing.reports.display().to_string()))));
     screen.say(paint(FAINT, format!("  `rosterd import {name} --stop` ends it; what was created stays")));
     Ok(code::DONE)
@@ -83,7 +83,7 @@ pub(super) async fn stop(screen: &Screen, global: &Global, tenant: &str) -> Resu
         }
         Some(other) => Err(reload::unexpected(other)),
         None => {
-            let message = format!("no daemon works on {}: no import goes on; nothing was stopped", stores);
+            let message = format!("no daemon runs on {}: no import is running; nothing was stopped", stores);
             Err(CommandFailure::failed(message)
                 .hint(format!("`rosterd status {tenant}` shows an import that was interrupted")))
         }

@@ -53,7 +53,7 @@ pub fn path_of(written: &str, is_placed: bool) -> Result<Path, Misspelt> {
                 Some(near) => fault(
                     format!("SCIM has no attribute `{name}`"),
                     format!(
-                        "did you mean `{near}`? where an attribute of the app's own stands is said by `path = \"{name}\"`"
+                        "did you mean `{near}`? `path = \"{name}\"` says where the app has an attribute of its own"
                     ),
                 ),
                 None => Ok(path),

@@ -65,7 +65,7 @@ pub struct LdapTable {
     #[serde(default)]
     #[schemars(schema_with = "ldap_attributes", extend("minItems" = 1))]
     pub member_attributes: Option<Vec<String>>,
-    /// Subtrees below a base that other servers keep (or aliases lead to) and that hold nobody to provision, by name. Any other reference
+    /// Subtrees below a base that other servers keep (or aliases lead to) and that hold no users to provision, by name. Any other reference
     /// makes a reading incomplete, except Active Directory's to its own partitions.
     #[serde(default)]
     pub expected_references: Vec<String>,

@@ -28,7 +28,7 @@ pub struct OneLoginTable {
     /// Whether people who were given the application by name, not by a role, belong too. Costs a listing of its people.
     #[serde(default = "web::yes")]
     pub direct: bool,
-    /// What counts as a group: roles, or the security-policy groups of which everybody has one at most.
+    /// What counts as a group: roles, or security-policy groups (at most one for each user).
     #[serde(default)]
     pub groups: OneLoginGroups,
     /// Where memberships are read: in the list of users (fewest calls), or role by role.

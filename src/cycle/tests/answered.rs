@@ -196,7 +196,7 @@ async fn mm2_blanks_at_the_ends_of_a_group_name_are_not_sent_and_the_plan_says_s
     world.edit(|dir| dir.group("all").name = " all\u{a0}".to_owned());
     let plan = world.plan().await;
     let reasons: Vec<String> = plan.operations().iter().map(|operation| operation.reason.to_string()).collect();
-    assert!(reasons.iter().any(|why| why.contains("group name has blanks at an end")), "{reasons:?}");
+    assert!(reasons.iter().any(|why| why.contains("group name has leading or trailing spaces")), "{reasons:?}");
     assert_eq!(world.sync().await.status(), Status::Ok);
     assert_eq!(world.app.members("all").unwrap().len(), 3);
     world.assert_quiet().await;

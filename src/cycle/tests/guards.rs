@@ -32,7 +32,7 @@ async fn mp3_a_sign_of_suspension_that_vanishes_activates_no_account() {
     world.edit(|dir| dir.set("u20", "displayName", "new"));
     let report = world.sync().await;
     assert_eq!(holds(&report), ["activations_per_day"]);
-    assert_eq!(world.app.writes(), ["update_user u20@x.test"], "the tenant goes on");
+    assert_eq!(world.app.writes(), ["update_user u20@x.test"], "the tenant continues");
     let access = report.access().unwrap();
     assert_eq!((access.now, access.after, access.after_approval, access.held_users), (28, 28, 40, 12));
     let Some(HoldReason::ActivationsPerDay { now: 12, activated: 0, managed: 28, limit, who }) = report.holds.first()

@@ -20,7 +20,7 @@ async fn a_pause_ends_a_run_before_its_next_call_and_leaves_nothing_half_done() 
         world.app.after_writes(after, move || *paused.lock().unwrap() = Some(pause()));
         let report = world.sync().await;
         let sent = world.app.writes().len();
-        assert!(sent < after + 4, "only the calls under way were finished: {sent} after {after}");
+        assert!(sent < after + 4, "only the calls in progress were finished: {sent} after {after}");
         assert_eq!(report.status(), Status::Partial, "{report:?}");
         assert!(matches!(&report.stop, Some(RunStop::Paused(why)) if why == "by ann (maintenance)"), "{report:?}");
         assert_eq!(world.set_aside(), [""; 0], "nobody is to blame");

@@ -39,7 +39,7 @@ pub enum ControlError {
         socket: PathBuf,
     },
     /// Somebody listens who is no daemon of rosterd's.
-    #[error("what listens at {} is no rosterd; nothing was asked of it", socket.display())]
+    #[error("the process that listens at {} is not rosterd; nothing was asked of it", socket.display())]
     Stranger {
         /// Where.
         socket: PathBuf,
@@ -54,7 +54,7 @@ pub enum ControlError {
         theirs: Hello,
     },
     /// It was asked, and then there was no answer.
-    #[error("the daemon (process {process}) was asked, and then {what}")]
+    #[error("the daemon (process {process}) got the request, and then {what}")]
     Lost {
         /// Its process.
         process: u32,
@@ -128,10 +128,10 @@ impl Talk {
         let mut seen = Going::default();
         loop {
             match timeout(SILENCE, line(&mut self.stream, u64::MAX)).await {
-                Err(_) => return Err(lost(format!("said nothing for {} seconds", SILENCE.as_secs()))),
+                Err(_) => return Err(lost(format!("sent nothing for {} seconds", SILENCE.as_secs()))),
                 Ok(Err(error)) => return Err(lost(error.to_string())),
-                Ok(Ok(None)) => return Err(lost("went away".to_owned())),
-                Ok(Ok(Some(ControlMessage::Hello(_)))) => return Err(lost("greeted once more".to_owned())),
+                Ok(Ok(None)) => return Err(lost("closed the connection".to_owned())),
+                Ok(Ok(Some(ControlMessage::Hello(_)))) => return Err(lost("sent a second greeting".to_owned())),
                 Ok(Ok(Some(ControlMessage::Ended(answer)))) => return Ok(*answer),
                 Ok(Ok(Some(ControlMessage::Going(now)))) => {
                     if let Some(since) = now.behind.filter(|_| seen.behind.is_none()) {

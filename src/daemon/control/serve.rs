@@ -129,7 +129,9 @@ impl Control {
             return Ok(());
         }
         let listener = bind(&self.socket).map_err(|why| {
-            format!("nobody can talk to this daemon: {why}. Schedules and signals work; the next reload tries again")
+            format!(
+                "the control socket is not available: {why}. Schedules and signals work; the next reload tries again"
+            )
         })?;
         self.open_the_way();
         let accepting = accept(listener, self.tell.clone(), self.talks.clone(), self.rights.clone());
@@ -141,7 +143,7 @@ impl Control {
     /// Lets those who are named come as far as the socket, after a reload too. Its own user reaches it in any case.
     pub(in crate::daemon) fn open_the_way(&self) {
         if let Err(error) = self.rights.open_the_way(&self.socket) {
-            tracing::warn!(%error, "the way to the control socket could not be set to what `[control]` says");
+            tracing::warn!(%error, "could not set the permissions of the control socket's folder");
         }
     }
 
@@ -158,7 +160,7 @@ impl Control {
             && self.own == file_of(&self.socket)
             && let Err(error) = std::fs::remove_file(&self.socket)
         {
-            tracing::debug!(%error, "the socket stays; the next daemon replaces it");
+            tracing::debug!(%error, "could not remove the control socket; the next daemon replaces it");
         }
         self.asked.close();
         while let Ok(asked) = self.asked.try_recv() {
@@ -166,7 +168,7 @@ impl Control {
         }
         self.talks.close();
         if timeout(LAST_WORDS, self.talks.wait()).await.is_err() {
-            tracing::debug!("somebody did not take an answer");
+            tracing::debug!("a client did not read its response");
         }
     }
 }
@@ -181,7 +183,7 @@ pub(in crate::daemon) fn answered_by(stores: &Stores) -> Option<String> {
     std::fs::symlink_metadata(&socket).ok().filter(|found| found.file_type().is_socket())?;
     let stream = blocking::UnixStream::connect(&Short::of(&socket).ok()?.path).ok()?;
     // It is there, whether it finds the time to greet or not.
-    let unnamed = Some("a process that does not say its number".to_owned());
+    let unnamed = Some("an unknown process".to_owned());
     if stream.set_read_timeout(Some(GREETING_LIMIT)).is_err() {
         return unnamed;
     }
@@ -227,7 +229,7 @@ async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTr
                 let (peer, known) = match peer_of(&stream) {
                     Ok(peer) => (Some(peer.clone()), rights.admits(&peer)),
                     Err(error) => {
-                        tracing::warn!(%error, "a connection to the control socket does not say who it is from");
+                        tracing::warn!(%error, "a connection to the control socket does not identify its peer");
                         (None, false)
                     }
                 };
@@ -239,7 +241,7 @@ async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTr
                 let (tell, rights) = (tell.clone(), rights.clone());
                 talks.spawn(async move {
                     if let Err(error) = talk(stream, tell, peer, &rights).await {
-                        tracing::debug!(%error, "somebody at the control socket went away");
+                        tracing::debug!(%error, "a client closed its connection to the control socket");
                     }
                     drop(place);
                 });
@@ -277,14 +279,14 @@ async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: PeerProcess, 
             return refuse(&mut output, format!("this daemon speaks protocol {PROTOCOL}, not {}", asking.protocol))
                 .await;
         }
-        Err(error) => return refuse(&mut output, format!("this is no request: {error}; nothing was done")).await,
+        Err(error) => return refuse(&mut output, format!("this is not a request: {error}; nothing was done")).await,
     };
     if let Err(why) = rights.check(&peer, request.needs()) {
         tracing::warn!(
             uid = peer.identity.uid,
             login_uid = peer.identity.login_uid,
             right = request.needs().key(),
-            "refused at the control socket"
+            "request refused at the control socket"
         );
         return refuse(&mut output, why).await;
     }
@@ -309,7 +311,8 @@ async fn follow(
         tokio::select! {
             biased;
             answer = &mut answered => {
-                let message = "the daemon stopped, or the run broke off, before there was an answer; what was begun is on record";
+                let message = "the daemon stopped, or the run ended early, before there was a response; what was started is in the \
+                    journal";
                 return Ok(answer.unwrap_or_else(|_| {
                     ControlReply::Refused(ControlRefusal { code: 75, message: message.to_owned(), hint: None })
                 }));

@@ -59,7 +59,7 @@ async fn a_request_that_nobody_will_answer_is_told_so() {
     });
     drop(control.next().await.unwrap());
     let ControlReply::Refused(refusal) = client.await.unwrap() else { panic!("it was answered") };
-    assert!(refusal.code == 75 && refusal.message.contains("before there was an answer"), "{refusal:?}");
+    assert!(refusal.code == 75 && refusal.message.contains("before there was a response"), "{refusal:?}");
     control.close().await;
     assert!(!state.socket().exists() && reach(&state).await.unwrap().is_none(), "an orderly end leaves nothing");
 }

@@ -250,6 +250,9 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Tenants whose file is gone; their apps stay as they are.
     pub removed: Vec<String>,
+    /// Tenants whose file had mistakes and is valid again. They are among those that are new, changed or unchanged, too.
+    #[serde(default)]
+    pub fixed: Vec<String>,
     /// How many stay as they were.
     pub unchanged: u64,
     /// Tenants with mistakes in their file; what was read before stays in force.

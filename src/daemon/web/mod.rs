@@ -122,13 +122,13 @@ impl StatusServer {
     fn try_at(&mut self, listen: SocketAddr) {
         match open(listen, Arc::clone(&self.view)) {
             Ok(open) => {
-                tracing::info!(address = %open.address, "the status page is there");
+                tracing::info!(address = %open.address, "status page listening");
                 self.open = Some(open);
             }
             Err(error) => {
                 let why = format!(
-                    "there is no status page: {listen} can't be listened on: {error}; tenants are run all the same, and it is \
-                     tried again every {} s. `ss -ltnp` shows who has the port",
+                    "no status page: can't listen on {listen}: {error}; runs continue, and it is tried again every {} s. `ss \
+                     -ltnp` shows which process has the port",
                     AGAIN.as_secs()
                 );
                 tracing::error!("{why}");
@@ -141,9 +141,7 @@ impl StatusServer {
 fn open(listen: SocketAddr, view: Arc<PageView>) -> std::io::Result<OpenPage> {
     if !listen.ip().is_loopback() {
         // The file's check says so with the place; this holds for whoever calls.
-        return Err(std::io::Error::other(
-            "the page names people and asks nobody who they are: it is for loopback only",
-        ));
+        return Err(std::io::Error::other("the page shows names without authentication: it is for loopback only"));
     }
     let listener = TcpListener::bind(listen)?;
     let address = listener.local_addr()?;
@@ -178,7 +176,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Rec
         match accepted {
             Ok((stream, _)) => places.take(stream, router.clone()),
             Err(error) => {
-                tracing::debug!(%error, "a client of the status page could not be let in");
+                tracing::debug!(%error, "could not accept a connection to the status page");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -241,6 +239,6 @@ async fn connection(stream: TcpStream, router: Router, has_asked: Arc<AtomicBool
     match tokio::time::timeout(CONNECTION_LIMIT, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection to the status page broke"),
-        Err(_) => tracing::debug!("a slow client of the status page was let go"),
+        Err(_) => tracing::debug!("closed a slow connection to the status page"),
     }
 }

@@ -20,12 +20,12 @@ pub(super) fn page(view: &PageView) -> Markup {
     let (board, seen) = gather::all(view);
     let now = view.clock.now();
     let body = html! {
-        @if view.pane.is_stopping() { p.notice.wait { "Stopping: the calls under way are finished, no run begins." } }
+        @if view.pane.is_stopping() { p.notice.wait { "Stopping: the calls in progress are finished, no run starts." } }
         @if let Some(silent) = view.pane.hanging() {
-            p.notice.bad { "The daemon's loop has not gone round for " (silent.as_secs()) " s: nothing new begins. Its log says more." }
+            p.notice.bad { "The daemon's main loop has been stuck for " (silent.as_secs()) " s: no run starts. See its log." }
         }
         @if let Some(mistake) = board.as_ref().and_then(|board| board.mistake.as_ref()) {
-            p.notice.bad { strong { "rosterd.toml has mistakes; what was read before is in force. " } (prose(mistake)) }
+            p.notice.bad { strong { "rosterd.toml has mistakes; the previous version is in force. " } (prose(mistake)) }
         }
         h1 { (headline(&seen)) }
         @if !seen.is_empty() { (tally(&seen)) }
@@ -47,8 +47,8 @@ fn headline(seen: &[TenantView]) -> String {
     match (seen.len(), needed) {
         (0, _) => "No tenants".to_owned(),
         (all, 0) => format!("{} on schedule", count(all as u64, "tenant", "tenants")),
-        (_, 1) => "1 tenant needs you".to_owned(),
-        (_, needed) => format!("{needed} tenants need you"),
+        (_, 1) => "1 tenant needs attention".to_owned(),
+        (_, needed) => format!("{needed} tenants need attention"),
     }
 }
 
@@ -83,7 +83,7 @@ fn row(one: &TenantView, now: Timestamp, with_picture: bool) -> Markup {
             }
             div.size {
                 @if let Some(status) = &one.status {
-                    (count(status.linked.users, "person", "people")) ", " (count(status.linked.groups, "group", "groups"))
+                    (count(status.linked.users, "user", "users")) ", " (count(status.linked.groups, "group", "groups"))
                 } @else { span.faint { "nothing managed yet" } }
             }
             div.last {
@@ -141,7 +141,7 @@ fn trouble(one: &TenantView) -> Option<String> {
     };
     let set_aside = one.status.as_ref().filter(|status| status.failures > 0).map(|status| {
         let first = status.failed.first().map(|(_, note)| format!(": {}", note.reason)).unwrap_or_default();
-        format!("{} set aside{first}", count(status.failures, "object", "objects"))
+        format!("{} failed{first}", count(status.failures, "object", "objects"))
     });
     said.filter(|text| !text.is_empty()).or(set_aside).or_else(|| one.unreadable.clone())
 }

@@ -43,7 +43,7 @@ pub(super) fn document(view: &PageView, frame: &Frame<'_>, body: &Markup) -> Mar
                 }
                 main { (body) }
                 footer.faint {
-                    span { "As of " (exactly(now)) @if frame.refreshes { ", made anew every " (REFRESH) " s" } }
+                    span { "As of " (exactly(now)) @if frame.refreshes { ", refreshed every " (REFRESH) " s" } }
                     span { a href="/metrics" { "metrics" } " · " a href="/status" { "status as JSON" } }
                 }
             }

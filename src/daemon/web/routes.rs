@@ -102,7 +102,7 @@ async fn livez(State(Served { view, .. }): SharedPane) -> Response {
     match view.pane.hanging() {
         None => "ok\n".into_response(),
         Some(silent) => {
-            let text = format!("the loop has not gone round for {} s\n", silent.as_secs());
+            let text = format!("the main loop has been stuck for {} s\n", silent.as_secs());
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
     }
@@ -113,7 +113,7 @@ async fn readyz(State(Served { view, .. }): SharedPane) -> Response {
     let why = match (view.pane.board(), view.pane.hanging()) {
         _ if view.pane.is_stopping() => "stopping\n",
         (None, _) => "the files are being read\n",
-        (Some(_), Some(_)) => "the loop hangs\n",
+        (Some(_), Some(_)) => "the main loop is stuck\n",
         (Some(_), None) => return "ok\n".into_response(),
     };
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
@@ -162,6 +162,6 @@ async fn made(
 }
 
 fn broken(why: &str) -> Response {
-    tracing::error!(why, "a page could not be made");
-    (StatusCode::INTERNAL_SERVER_ERROR, "this page could not be made; the log says why\n").into_response()
+    tracing::error!(why, "could not render a page");
+    (StatusCode::INTERNAL_SERVER_ERROR, "this page could not be rendered; see the log\n").into_response()
 }

@@ -83,14 +83,14 @@ fn facts(view: &PageView, seen: &TenantView, now: Timestamp) -> Markup {
     html! {
         dl.facts {
             div { dt { "Managed" } dd { @match status {
-                Some(status) => { (count(status.linked.users, "person", "people")) small { (figure(status.linked.active)) " active, " (count(status.linked.groups, "group", "groups")) } }
+                Some(status) => { (count(status.linked.users, "user", "users")) small { (figure(status.linked.active)) " active, " (count(status.linked.groups, "group", "groups")) } }
                 None => "nothing yet",
             } } }
             div { dt { "Directory" } dd { @match status.and_then(|status| status.last_run.counts) {
-                Some(counts) => { (count(counts.users, "person", "people")) small { (count(counts.groups, "group", "groups")) ", " (count(counts.memberships, "membership", "memberships")) } }
+                Some(counts) => { (count(counts.users, "user", "users")) small { (count(counts.groups, "group", "groups")) ", " (count(counts.memberships, "membership", "memberships")) } }
                 None => "not known",
             } } }
-            div { dt { "Last in step" } dd { @match status.and_then(|status| status.last_ok) {
+            div { dt { "Last in sync" } dd { @match status.and_then(|status| status.last_ok) {
                 Some(at) => { (when(at, now)) small { (exactly(at)) } }
                 None => "never",
             } } }
@@ -126,7 +126,7 @@ fn under_way(work: &RunProgress) -> Markup {
     let seconds = work.running.as_secs_f64();
     html! {
         section.card.busy {
-            h2 { "Under way" }
+            h2 { "In progress" }
             p {
                 (shown(&work.stage))
                 @if let Some(total) = work.total { ": " (figure(work.done)) " of " (figure(total)) }
@@ -185,10 +185,10 @@ fn awaited(wait: ImportWait) -> &'static str {
 fn marks(seen: &TenantView, typed: &Typed<'_>) -> Markup {
     html! {
         @if let Some(mark) = &seen.paused {
-            section.card.wait { h2 { "Paused" } p { (prose(&mark.to_string())) ". Nothing is sent until somebody lets it go on:" } (typed.line("resume", "")) }
+            section.card.wait { h2 { "Paused" } p { (prose(&mark.to_string())) ". Nothing is sent until it is resumed:" } (typed.line("resume", "")) }
         }
         @if let Some(mark) = &seen.retired {
-            section.card { h2 { "Retired" } p { (prose(&mark.to_string())) ". Nothing is sent any more; its tenant file can be deleted." } }
+            section.card { h2 { "Retired" } p { (prose(&mark.to_string())) ". Nothing more is sent; its tenant file can be deleted." } }
         }
     }
 }
@@ -199,7 +199,7 @@ fn mistake_in_file(mistake: &str, seen: &TenantView, typed: &Typed<'_>) -> Marku
             h2 { "Mistake in the tenant file" }
             pre.said { (at_most(mistake, 2000)) }
             p {
-                @if seen.line.standing.is_some() { "The file as it was read before is in force. " } @else { "It is not run. " }
+                @if seen.line.standing.is_some() { "The previous version of the file is in force. " } @else { "It is not run. " }
                 "All mistakes, with their places:"
             }
             (typed.line("check", ""))
@@ -213,11 +213,11 @@ fn failing(seen: &TenantView, typed: &Typed<'_>) -> Markup {
             h2 { "Failing, " (count(u64::from(seen.line.failures), "run", "runs")) " in a row" }
             p { (prose(&seen.line.note)) }
             @if seen.line.cause == Some(Cause::Credential) {
-                p { "Nothing is asked of either side until the secret is another one, or the files are read again." }
+                p { "No request is made to either side until the secret changes or the files are reloaded." }
             } @else {
-                p { "It is tried again, less and less often." }
+                p { "It is tried again at growing intervals." }
             }
-            p { "What is wrong, spot by spot:" }
+            p { "To find out what is wrong:" }
             (typed.line("doctor", ""))
         }
     }
@@ -237,7 +237,7 @@ fn adopt_only(why: &str) -> Markup {
         section.card.wait {
             h2 { "Adopt-only" }
             p { (prose(why)) }
-            p.faint { "It adopts and adds, and removes nothing until everybody in scope was looked up in the app." }
+            p.faint { "It only adopts and adds until every user in scope has been looked up in the app." }
         }
     }
 }
@@ -250,18 +250,18 @@ fn held_plan(held: &HeldPlan, typed: &Typed<'_>, now: Timestamp) -> Markup {
             h2 { (count(held.count, "change", "changes")) " held" }
             p.faint { "plan " code { (id) } ", seen " (when(held.at, now)) }
             @if !held.is_genuine() {
-                p { strong { "What is shown is not what is held." } " The list was edited, or written by another version; the next run writes it again." }
+                p { strong { "The list does not match the held plan." } " The list was edited, or written by another version; the next run writes it again." }
             }
             ul.reasons { @for hold in &held.holds { li { strong { (hold.code().name().replace('_', " ")) } " " (prose(&hold.detail())) } } }
             @if let Some(no) = &held.rejected {
                 p { strong { "Rejected" } " by " (name(&no.who())) " " (when(no.at, now)) @if !no.reason.is_empty() { ": " (prose(&no.reason)) } }
             } @else {
                 @if let Some(approvals) = &held.approvals { p { (prose(&approvals.to_string())) ": waiting for another person." } }
-                p { "To let exactly these changes pass, once:" }
+                p { "To approve exactly these changes, once:" }
                 (typed.line("approve", id))
-                p { "To say no and keep them held:" }
+                p { "To reject them (they stay held):" }
                 (typed.line("reject", id))
-                p.faint { code { "--reason TEXT" } " says why, for the journal." }
+                p.faint { code { "--reason TEXT" } " records why in the journal." }
             }
             div.scroll {
                 table.people {
@@ -285,8 +285,8 @@ fn set_aside(status: &Status, now: Timestamp) -> Markup {
     html! {
         @if status.failures > 0 {
             section.card.wait {
-                h2 { (count(status.failures, "object", "objects")) " set aside" }
-                p.faint { "What failed is tried again after a while; everybody else is kept in step." }
+                h2 { (count(status.failures, "object", "objects")) " failed" }
+                p.faint { "What failed is tried again later; all other users are kept in sync." }
                 div.scroll {
                     table.people {
                         thead { tr { th { "Object" } th { "What happened" } th { "Next try" } } }

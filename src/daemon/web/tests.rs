@@ -104,9 +104,9 @@ fn livez_goes_red_when_the_loop_hangs_and_green_when_it_goes_round_again() {
     assert_eq!((site.code("/livez"), site.code("/readyz")), (200, 200));
     std::thread::sleep(Duration::from_millis(400));
     let red = site.get("/livez");
-    assert!(code(&red) == 503 && red.contains("has not gone round"), "{red}");
+    assert!(code(&red) == 503 && red.contains("has been stuck"), "{red}");
     assert_eq!(site.code("/readyz"), 503);
-    assert!(site.get("/").contains("loop has not gone round"));
+    assert!(site.get("/").contains("main loop has been stuck"));
     site.pane.beat();
     assert_eq!(site.code("/livez"), 200);
 }
@@ -247,7 +247,7 @@ fn a_directory_may_call_people_what_it_likes() {
     let config = site.folder.path().join("rosterd.toml");
     assert!(page.contains(&format!("rosterd --config {} approve acme 01234567<", config.display())), "{page}");
     assert!(page.contains("\\u{202e}gnirts"), "what is hidden is spelt out");
-    assert!(page.contains("What is shown is not what is held"), "s16: its id is that of other changes");
+    assert!(page.contains("The list does not match the held plan"), "s16: its id is that of other changes");
 }
 
 /// More silent clients than there are places: they are let go, and whoever asks is answered.
@@ -325,7 +325,7 @@ fn a_taken_port_is_told_and_tried_again_and_another_is_moved_to() {
     let before = site.address();
     site.web.serve(Some(listen));
     let why = site.web.trouble().unwrap();
-    assert!(why.contains(&listen.to_string()) && why.contains("tenants are run all the same"), "{why}");
+    assert!(why.contains(&listen.to_string()) && why.contains("runs continue"), "{why}");
     assert!(!site.web.again(), "not at once");
     drop(taken);
     if let Some(refused) = &mut site.web.refused {

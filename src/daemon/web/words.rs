@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub(super) use crate::clock::{distance, duration};
 use crate::model::text::{is_unseen, marks};
 
 /// Longer texts are cut: a directory may call somebody a megabyte.
@@ -55,31 +56,6 @@ pub(super) fn figure(n: u64) -> String {
         out.push(digit);
     }
     out
-}
-
-/// `3 min ago`, `in 2 h`, `now`.
-pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
-    let seconds = at.duration_since(now).as_secs();
-    let length = duration(seconds.unsigned_abs());
-    match seconds {
-        -1..=1 => "now".to_owned(),
-        2.. => format!("in {length}"),
-        _ => format!("{length} ago"),
-    }
-}
-
-/// `42 s`, `3 min`, `2 h 5 min`, `4 days`.
-pub(super) fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => match seconds % 3600 / 60 {
-            0 => format!("{} h", seconds / 3600),
-            minutes => format!("{} h {minutes} min", seconds / 3600),
-        },
-        86_400..172_800 => "1 day".to_owned(),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 /// How long a run took: `0.4 s`, `12 s`, `3 min`.

@@ -72,9 +72,9 @@ impl ImportEnds {
 fn in_words(why: ImportEnd) -> &'static str {
     match why {
         ImportEnd::FileEdited => {
-            "the tenant file was edited while the import went on, and may lead to another directory or app"
+            "the tenant file was edited during the import, and may lead to another directory or app"
         }
-        ImportEnd::FileRemoved => "the tenant file was removed while the import went on",
+        ImportEnd::FileRemoved => "the tenant file was removed during the import",
         ImportEnd::Operator => "an operator ended it",
         _ => "it was ended",
     }
@@ -118,7 +118,7 @@ impl Engine {
     pub async fn carry_import(&self, order: &ImportOrder, turn: &Turn, ends: &ImportEnds) -> ImportNote {
         let state = self.state();
         let before = state.import_note().unwrap_or_else(|error| {
-            tracing::warn!(tenant = %self.tenant.name, %error, "how far the import was can't be read: it is counted again");
+            tracing::warn!(tenant = %self.tenant.name, %error, "could not read the progress of the import: it is counted again");
             None
         });
         let before = before.filter(|note| note.id == order.id);

@@ -52,7 +52,7 @@ impl Turn {
         self.runs.send_modify(|runs| *runs += 1);
         let turn = RunTurn(self);
         if timeout(RUN_WAITS, self.call.lock()).await.is_err() {
-            tracing::debug!("a call of the import is still under way; the run does not wait for it");
+            tracing::debug!("a call of the import is still in progress; the run does not wait for it");
         }
         turn
     }

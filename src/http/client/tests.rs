@@ -279,7 +279,7 @@ async fn what_was_surely_not_sent_is_told_from_what_may_have_been_done() {
     // Somebody listens, who speaks no TLS.
     let (plain, _) = raw("HTTP/1.1 400 Bad Request\r\n\r\n", End::Close).await;
     let sent = client(plain.replace("http:", "https:")).send(get(&["Users"])).await;
-    assert!(matches!(&sent, Err(SendError::Unreachable(text)) if text.contains("TLS")), "{sent:?}");
+    assert!(matches!(&sent, Err(SendError::Untrusted(text)) if text.contains("TLS")), "{sent:?}");
     // It is heard, and the connection ends.
     let (rude, heard) = raw("", End::Close).await;
     let sent = client(rude).send(get(&["Users"])).await;

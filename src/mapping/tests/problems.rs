@@ -8,9 +8,9 @@ fn a_person_with_several_bad_rules_hears_of_all_of_them() {
     let errors = mapping.apply(&record(json!({"a": "x", "t": "seven", "l": ["de"]}))).unwrap_err();
     let text: String = errors.iter().map(|error| format!("{error} {:?}\n", error.missing)).collect();
     insta::assert_snapshot!(text, @r##"
-    displayName: the person has no attribute `b` (rule: a ~ b) Some("b")
+    displayName: the user has no attribute `b` (rule: a ~ b) Some("b")
     title: in `int`: invalid float literal (rule: t | int) None
-    userName: the person has no user name, and SCIM asks for one (rule: uid) Some("uid")
+    userName: the user has no user name, and SCIM requires one (rule: uid) Some("uid")
     "##);
 }
 
@@ -31,7 +31,7 @@ fn every_problem_of_every_rule_is_told_with_its_place() {
     ]);
     let found = Mapping::compile(&all, &known, &Map::new()).unwrap_err();
     insta::assert_snapshot!(shown(&found), @r##"
-    active: `active` is not mapped: it follows the person's standing in the directory; `[users]` says what becomes of suspended and departed people Key None
+    active: `active` is not mapped: it follows the user's lifecycle status in the directory; `[users]` says what happens to suspended and departed users Key None
     active: the directory has no attribute `enabled` (for a fixed text write '"enabled"') Value Some(0..7)
     displayName: the directory has no attribute `givenname` (did you mean `givenName`?) Value Some(0..9)
     displayName: the directory has no attribute `surname` Value Some(18..25)
@@ -108,11 +108,11 @@ fn what_mappings_do_not_have_is_refused_when_the_file_is_loaded() {
     prénom | lower
       title: unexpected character (a name with other letters than a to z is read as record["…"]) Value None
     1 / 0
-      title: tried on a sample person: it can't be calculated Value Some(0..5)
+      title: tried on a sample user: it can't be calculated Value Some(0..5)
     leave ~ 'x'
-      title: tried on a sample person: a list, an object or `leave` was joined to a text; take one value with `| one`, or join a list with `| join(", ")` Value None
+      title: tried on a sample user: a list, an object or `leave` was joined to a text; take one value with `| one`, or join a list with `| join(", ")` Value None
     [leave]
-      title: tried on a sample person: `leave` stands inside a list: it can only be the whole result Value None
+      title: tried on a sample user: `leave` stands inside a list: it can only be the whole result Value None
     '%100000000d' | format(1)
       title: there is no filter `format` (there are all, alnum, ascii, bool, capitalize, casefold, count, d, default, first, int, join, last, length, lines, lower, map, max, min, one, prefix, reject, rejectattr, replace, reverse, select, selectattr, sort, split, string, title, trim, unique, upper) Value Some(16..22)
     namespace()
@@ -152,8 +152,8 @@ fn attributes_that_may_not_be_mapped_say_why() {
         text += &if found.is_empty() { format!("{key}: fine\n") } else { shown(&found) };
     }
     insta::assert_snapshot!(text, @r##"
-    active: `active` is not mapped: it follows the person's standing in the directory; `[users]` says what becomes of suspended and departed people Key None
-    Password: `password` is not mapped: it is never sent: people sign in through the directory Key None
+    active: `active` is not mapped: it follows the user's lifecycle status in the directory; `[users]` says what happens to suspended and departed users Key None
+    Password: `password` is not mapped: it is never sent: users sign in through the directory Key None
     id: `id` is not mapped: it is given by the app Key None
     meta.created: `meta` is not mapped: it is kept by the app Key None
     groups: `groups` is not mapped: it can only be read in SCIM; memberships are kept through the groups themselves Key None

@@ -123,7 +123,7 @@ fn j15_expressions_give_what_they_say() {
 fn a_missing_attribute_never_becomes_part_of_a_text() {
     for person in [json!({"a": "x"}), json!({"a": "x", "b": null}), json!({"a": "x", "b": ""})] {
         for from in ["a ~ b", "b ~ a", "a ~ ' ' ~ b | lower", "(a if a else '') + b", "'none' ~ b", "[a, a ~ b]"] {
-            assert_eq!(outcome(from, &person), Err("the person has no attribute `b`".to_owned()), "{from}");
+            assert_eq!(outcome(from, &person), Err("the user has no attribute `b`".to_owned()), "{from}");
         }
         assert_eq!(outcome("a ~ (b | default(''))", &person), Ok(MappedValue::Set(json!("x"))));
     }

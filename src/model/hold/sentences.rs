@@ -33,17 +33,18 @@ impl fmt::Display for HoldReason {
                 )
             }
             Self::RemovalsPerDay { now, lost, managed, limit, none_left, unknown, who, unbound } => {
-                let none_left = if *none_left { ", and nobody would be left" } else { "" };
+                let none_left = if *none_left { ", and no user would be left" } else { "" };
                 let unknown = match unknown {
                     true => {
-                        ", and others may have: the state was restored from an older one, so the day's limit counts as used up"
+                        ", and others may have: the state was restored from an older copy, so the limit of the day counts as used \
+                         up"
                     }
                     false => "",
                 };
                 write!(
                     f,
-                    "{now} people would lose access now and {lost} lost it in the last 24 hours{unknown}, of {managed} managed (the limit \
-                     is {limit}{none_left}): {who}{}",
+                    "{now} users would lose access now and {lost} lost it in the last 24 hours{unknown}, of {managed} managed (the \
+                     limit is {limit}{none_left}): {who}{}",
                     because_unbound(unbound.as_ref())
                 )
             }
@@ -60,39 +61,39 @@ impl fmt::Display for HoldReason {
             ),
             Self::AttributeLoss { count, managed, limit, who } => write!(
                 f,
-                "{count} of {managed} managed people would lose a mapped attribute (the limit is {limit}): a directory that hides \
-                 attributes looks like this. They are {who}"
+                "{count} of {managed} managed users would lose a mapped attribute (the limit is {limit}): a directory that hides \
+                 attributes looks like this. Affected: {who}"
             ),
             Self::Rekey { missing, strangers, managed, limit, outcome } => {
                 write!(
                     f,
-                    "{missing} people are gone and {strangers} others are new, of {managed} managed (the limit is {limit}): a \
-                     directory that gave its people other ids looks like this"
+                    "{missing} users are gone and {strangers} others are new, of {managed} managed (the limit is {limit}): a \
+                     directory that changed the ids of its users looks like this"
                 )?;
                 match outcome {
                     Some(RekeyOutcome { relinked, after, removals }) => write!(
                         f,
-                        ". An approval moves {relinked} accounts to their new records and removes nobody: {managed} active now, {after} \
-                         after; {removals} removals wait for a run after it"
+                        ". An approval moves {relinked} accounts to their new records and removes no access: {managed} active now, \
+                         {after} after; {removals} removals wait for a run after it"
                     ),
                     None => Ok(()),
                 }
             }
             Self::SettingsChange { count, managed, limit, who } => write!(
                 f,
-                "the tenant file was edited, and that changes or removes {count} of {managed} managed people (the limit is \
+                "the tenant file was edited, and that changes or removes {count} of {managed} managed users (the limit is \
                  {limit}): {who}"
             ),
             Self::GuardChange { changes, holds_all } => {
                 let change = Loosening::listed(changes);
                 let meanwhile = match holds_all {
                     true => "nothing is sent",
-                    false => "what was in force before still is",
+                    false => "the previous rules stay in force",
                 };
                 write!(
                     f,
-                    "guard or approvals were loosened since the last run: {change}. Until this is approved, {meanwhile}; to take it back, \
-                     edit the tenant file again"
+                    "guard or approvals were loosened since the last run: {change}. Until this is approved, {meanwhile}; to revert \
+                     it, edit the tenant file again"
                 )
             }
             Self::Adoption { who } => {
@@ -103,9 +104,9 @@ impl fmt::Display for HoldReason {
                 };
                 write!(
                     f,
-                    "{count} {accounts} in the app that rosterd did not create would be given to {users} in the directory, which then \
-                     decides over names, e-mail and access: {who}. Approve if the account belongs to that person; otherwise rename one of \
-                     the two, or list the account in scope.protect"
+                    "{count} {accounts} in the app that rosterd did not create would be linked to {users} in the directory, which \
+                     then controls names, e-mail and access: {who}. Approve if the account belongs to that person; otherwise \
+                     rename one of the two, or list the account in scope.protect"
                 )
             }
             Self::Conflict { object, name, cause } => write!(f, "{}: {cause}", object.called(name)),
@@ -121,15 +122,16 @@ impl fmt::Display for HoldReason {
                 };
                 write!(
                     f,
-                    "{count} {users} {have} an e-mail address or user name that is on an account in the app which no user matches: {who}. It \
-                     would be a second account for the same person, so {whose} not created. {RECOGNISE}; approve if these are other people"
+                    "{count} {users} {have} an e-mail address or user name that is on an account in the app which no user matches: \
+                     {who}. It would be a second account for the same person, so {whose} not created. {RECOGNISE}; approve if \
+                     these are different people"
                 )
             }
             Self::DuplicateNames { count, creates, limit, who } => write!(
                 f,
-                "{count} of {creates} new users look like accounts in the app which no user matches (the limit is {limit}): {who}. An app that \
-                 another tool filled under other user names looks like this, so no account was created. {RECOGNISE}; approve if these are \
-                 other people"
+                "{count} of {creates} new users look like accounts in the app which no user matches (the limit is {limit}): {who}. \
+                 An app that another tool filled under other user names looks like this, so no account was created. {RECOGNISE}; \
+                 approve if these are different people"
             ),
             Self::CreatesPerDay { now, created, limit } => write!(
                 f,
@@ -137,8 +139,8 @@ impl fmt::Display for HoldReason {
             ),
             Self::Clock { doubt, who } => write!(
                 f,
-                "{doubt}. What waits for a time to pass was not deleted, and no removal of before counts as older than a day: {who}. \
-                 Deactivations go on. Correct the clock; approve if it is right"
+                "{doubt}. Accounts that wait for their deletion were not deleted, and earlier removals still count against the \
+                 limit: {who}. Deactivations continue. Correct the clock; approve if it is right"
             ),
             Self::Undone { runs, count, who } => {
                 let runs = runs.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -146,15 +148,17 @@ impl fmt::Display for HoldReason {
                 let count = if *count == 1 { String::new() } else { format!("{count} ") };
                 write!(
                     f,
-                    "{count}{what} again that run {runs} made and `rosterd undo` took back: {who}. They stay as they are until their \
-                     record in the directory changes, and everything else goes on. Correct the directory; approve to make them again"
+                    "{count}{what} again that run {runs} made and `rosterd undo` reverted: {who}. They stay as they are until \
+                     their record in the directory changes, and everything else continues. Correct the directory; approve to make \
+                     them again"
                 )
             }
             Self::ActivationsPerDay { now, activated, managed, limit, who } => write!(
                 f,
-                "{now} deactivated accounts would be activated again now and {activated} were in the last 24 hours, beside {managed} that \
-                 are active (the limit is {limit}): {who}. A directory whose sign of suspension is missing or can't be read looks like \
-                 this, so none of them was activated. If it shows them as active by mistake, correct it there; approve if they are back"
+                "{now} deactivated accounts would be activated again now and {activated} were in the last 24 hours, in addition to \
+                 {managed} that are active (the limit is {limit}): {who}. A directory whose sign of suspension is missing or can't \
+                 be read looks like this, so none of them was activated. If it shows them as active by mistake, correct it there; \
+                 approve if they are back"
             ),
             Self::ValueChanges { attribute, count, managed, limit, who } => write!(
                 f,
@@ -171,8 +175,8 @@ impl fmt::Display for HoldReason {
                 let colon = if *count > 0 { ": " } else { "" };
                 write!(
                     f,
-                    "the tenant file now recognises people by other values; {count} accounts would change{colon}{who}. Read the \
-                     plan before you approve it: a wrong match makes second accounts"
+                    "the tenant file now matches users by other values; {count} accounts would change{colon}{who}. Read the plan \
+                     before you approve it: a wrong match creates second accounts"
                 )
             }
             Self::TargetChange { from, to } => write!(
@@ -194,16 +198,16 @@ impl fmt::Display for HoldReason {
             }
             Self::Relink { who } => write!(
                 f,
-                "the directory has a new record for {who}, and the old one is gone: approve if it is the same person or group \
-                 made anew; otherwise mend the name in the directory or free the account in the app"
+                "the directory has a new record for {who}, and the old one is gone: approve if it is the same user or group, \
+                 created again; otherwise correct the name in the directory or free the account in the app"
             ),
             Self::FinalDelete { who } => {
-                write!(f, "in this app a deleted person can never have an account again: {who}")
+                write!(f, "in this app a deleted user can never have an account again: {who}")
             }
             Self::NeedsDecision { object, name, cause } => write!(f, "{}: {cause}", object.called(name)),
             Self::UnreadGroup { group, why } => write!(
                 f,
-                "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being in \
+                "the members of group {group} could not be read ({why}): it keeps them, and no user loses an account for being in \
                  no group"
             ),
             Self::SourceEvidence { signs, activations, creations, who } => {
@@ -211,10 +215,11 @@ impl fmt::Display for HoldReason {
                 let signs = signs.iter().map(StatusSign::as_str).collect::<Vec<_>>().join(", ");
                 write!(
                     f,
-                    "the directory showed {signs} in the last accepted reading and shows {plural} for no user now: a reader that lost a right, \
-                     or a column that was renamed, looks like this, and silence is not taken for \"active\". {activations} accounts would be \
-                     activated and {creations} given to users who were suspended when last seen, or may have been: {who}. Restore what shows \
-                     {signs}; approve if the directory really has no suspended user any more"
+                    "the directory showed {signs} in the last accepted reading and shows {plural} for no user now: a reader that \
+                     lost a right, or a column that was renamed, looks like this, and a missing value is not read as \"active\". \
+                     {activations} accounts would be activated and {creations} given to users who were suspended when last seen, \
+                     or may have been: {who}. Restore what shows {signs}; approve if the directory really has no suspended user \
+                     any more"
                 )
             }
             Self::DanglingMember { count, before, names, who } => {
@@ -231,12 +236,12 @@ impl fmt::Display for HoldReason {
                 )
             }
             Self::AdoptOnly { why } => {
-                write!(f, "the state was just begun ({why}): this run adopts and adds, it removes nothing")
+                write!(f, "the state is new ({why}): this run only adopts and adds, and removes nothing")
             }
             Self::OwnAccount { name } => write!(
                 f,
-                "the token of this tenant belongs to the account of {name}: without it nothing could be done any more. Use a \
-                 token of its own for rosterd"
+                "the token of this tenant belongs to the account of {name}: without it rosterd could do nothing. Use a separate \
+                 token for rosterd"
             ),
             Self::Paused { why } => f.write_str(why),
             Self::Recorded { detail, .. } => f.write_str(detail),

@@ -29,7 +29,7 @@ impl fmt::Display for Obstacle {
             Self::Conflicting(conflict) => write!(f, "{conflict}"),
             Self::TooManyFailed { objects, op } => write!(
                 f,
-                "not tried: the app failed for {objects} objects in a row at {}; it is left for the next run",
+                "not tried: the app failed for {objects} objects in a row at {}; it waits for the next run",
                 op.name()
             ),
             Self::TakenMeanwhile { account, tenant, user } => write!(
@@ -57,8 +57,8 @@ impl fmt::Display for Obstacle {
             ),
             Self::WasThere { evidence, account, roles, .. } => write!(
                 f,
-                "the app answered with an account that was there before ({account}{}; {evidence}): it is linked as adopted, and the \
-                 next run brings its values in line",
+                "the app answered with an account that was there before ({account}{}; {evidence}): it is linked as adopted, and \
+                 the next run updates its values",
                 RolesSuffix(roles)
             ),
             Self::AnsweredWithAnother { object, name, whose } => write!(
@@ -87,15 +87,14 @@ impl fmt::Display for Obstacle {
             Self::GroupUnreadable { why } => write!(f, "the app's group could not be read: {why}"),
             Self::SeveralOfReleasedName { conflict, group } => write!(
                 f,
-                "{conflict}; rosterd released the group {group} of this name earlier. It was not taken over: rename or delete the other one \
-                 in the app"
+                "{conflict}; rosterd released the group {group} of this name earlier. It was not adopted: rename or delete the \
+                 other one in the app"
             ),
-            Self::NameOfAnother { holder } => write!(
-                f,
-                "the name is that of {holder}, whose change belongs to it: leave out --only, so that both are made"
-            ),
+            Self::NameOfAnother { holder } => {
+                write!(f, "the name belongs to {holder}, whose change has to be made too: leave out --only")
+            }
             Self::NameNotFree { holder } => {
-                write!(f, "not tried: the name is that of {holder} still, whose change was not made")
+                write!(f, "not tried: the name still belongs to {holder}, whose change was not made")
             }
             Self::NoMemberHasAccount { first, more } => {
                 let who = match more {
@@ -135,10 +134,10 @@ impl fmt::Display for Obstacle {
                 )
             }
             Self::ThereAlready { answer, account } => {
-                write!(f, "{answer}; the app has this account already ({account}), the next run brings it in line")
+                write!(f, "{answer}; the app has this account already ({account}), the next run updates it")
             }
             Self::RefusedAttributes { answer, attributes } => {
-                write!(f, "{answer}; refused: {}; whatever else changed was sent without it", attributes.join(", "))
+                write!(f, "{answer}; refused: {}; all other changes were sent", attributes.join(", "))
             }
             Self::RefusedForAll { attributes } => write!(
                 f,
@@ -169,7 +168,7 @@ impl fmt::Display for Obstacle {
 impl fmt::Display for Immutable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SecondAccount => f.write_str("trying would make a second account"),
+            Self::SecondAccount => f.write_str("trying would create a second account"),
             Self::SameUserName => f.write_str("a new account would need another user name, and that stays the same"),
             Self::FixedExternalId => {
                 f.write_str("externalId can't be changed either, and two accounts can't share one")

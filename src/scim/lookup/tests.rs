@@ -76,7 +76,7 @@ fn i3_two_people_never_share_an_account() {
     // The same name twice, found or not.
     for accounts in [&[][..], &[("1", "", "ann")][..]] {
         let said = answers(&[("s1", "ann"), ("s2", "ANN"), ("s3", "bob")], accounts, Adopt::IfUnowned);
-        assert!(said[0].contains("several directory records want the userName \"ann\": s1, s2"), "{said:?}");
+        assert!(said[0].contains("several directory records claim the userName \"ann\": s1, s2"), "{said:?}");
         assert!(said[1].starts_with("conflict: several directory records"), "{said:?}");
         assert_eq!(said[2], "nobody");
     }

@@ -14,7 +14,7 @@ impl Probe<'_> {
         self.go_on()?;
         let sent = self.write(async || app.set_active(id, false).await).await;
         if let Some(other) = self.answered_with(app, id).await? {
-            self.other_answered(CHECK, id, "switching off", &other);
+            self.other_answered(CHECK, id, "deactivation", &other);
             return Ok(());
         }
         if let Err(error) = sent {
@@ -28,7 +28,7 @@ impl Probe<'_> {
         let kept = InactiveEffect::KeepsResource == self.profile.users.inactive_effect;
         match self.shown(app, id).await? {
             Some(user) if json::flag(&user, "active") == Some(false) => {
-                self.found(Finding::ok(CHECK, "the account stays, switched off"));
+                self.found(Finding::ok(CHECK, "the account stays, inactive"));
                 self.knob_unless(
                     kept,
                     Knob::text("users", "inactive_effect", "keeps_resource", ProbeObservation::Stays),
@@ -37,7 +37,7 @@ impl Probe<'_> {
             Some(_) => self.found(Finding::warning(
                 CHECK,
                 "accepted, and the account does not show it",
-                "look in the app whether the person can still sign in; users.on_suspended = \"delete\" is sure",
+                "check in the app whether the user can still sign in; users.on_suspended = \"delete\" is sure",
             )),
             None => {
                 self.go_on()?;
@@ -130,7 +130,7 @@ impl Probe<'_> {
                         "the account is gone; whether its name can have one again is unknown, because a second account has it: {}",
                         error.message
                     ),
-                    "take the second account away in the app and run it again",
+                    "delete the second account in the app and run it again",
                 ));
             }
             Err(error) if error.class == FailureClass::Conflict => {
@@ -138,7 +138,7 @@ impl Probe<'_> {
                 self.found(Finding::warning(
                     CHECK,
                     why.to_string(),
-                    "a deletion that can't be taken back waits for somebody",
+                    "a deletion that can't be reverted waits for approval",
                 ));
                 self.knob_unless(
                     effect == DeleteEffect::Irreversible,

@@ -110,7 +110,8 @@ impl Probe<'_> {
             (Ok(_), false) => Finding::ok(CHECK, "a member can be taken out"),
             (Ok(_), true) => Finding::wrong(
                 CHECK,
-                "taking a member out is accepted, and the group still shows the account as a member: whoever leaves a group would keep its access",
+                "taking a member out is accepted, and the group still shows the account as a member: users who leave a group would \
+                 keep its access",
                 VENDOR,
             ),
             (Err(error), false) => {
@@ -273,5 +274,8 @@ const VENDOR: &str = "ask the app's vendor; until it is right, do not rely on it
 
 /// Whether nothing more can be tried.
 fn ends(error: &CallError) -> bool {
-    matches!(error.class, FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect)
+    matches!(
+        error.class,
+        FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Untrusted | FailureClass::Redirect
+    )
 }

@@ -92,7 +92,7 @@ pub enum FilterFault {
 impl fmt::Display for FilterFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ignored => "the app ignores filters and shows everybody",
+            Self::Ignored => "the app ignores filters and shows every user",
             Self::Refused => "the app refuses filters",
             Self::Blind => "the app does not find an account by its user name",
         })
@@ -110,7 +110,7 @@ impl fmt::Display for ProbeObservation {
             Self::RoleType => f.write_str("the type of the role that the app gave"),
             Self::RoleShape => f.write_str("as the app shows the role of a new account"),
             Self::Filters(fault) => write!(f, "{fault}"),
-            Self::NoMatch404 => f.write_str("a filter that finds nobody answers 404"),
+            Self::NoMatch404 => f.write_str("a filter without a match is answered with 404"),
             Self::NoFilterByExternalId => f.write_str("a filter by externalId does not find it"),
             Self::FilterForAbsentExternalId => {
                 f.write_str("a filter by an externalId that no account has is refused, or shows other accounts")
@@ -130,8 +130,8 @@ impl fmt::Display for ProbeObservation {
             Self::Taken(attribute) => write!(f, "{attribute} is taken, and no second account came of it"),
             Self::Ignored => f.write_str("a change is accepted and ignored"),
             Self::ChangeRefused(said) => write!(f, "a change is refused: {said}"),
-            Self::Stays => f.write_str("the account stays, switched off"),
-            Self::Hidden => f.write_str("the account is hidden until it is switched on"),
+            Self::Stays => f.write_str("the account stays, inactive"),
+            Self::Hidden => f.write_str("the account is hidden until it is activated"),
             Self::Deleted => f.write_str("the account is deleted by it"),
             Self::DeletionRefused(said) => f.write_str(said),
             Self::MadeAgain => f.write_str("deleted, and made again"),

@@ -120,7 +120,7 @@ impl Probe<'_> {
         let remedy = match error.class {
             FailureClass::Conflict => "another account has this name; run it again",
             FailureClass::Invalid => "name a mail domain that the app accepts with --probe-domain",
-            FailureClass::Forbidden | FailureClass::Unauthorized => "give the token the right to make users",
+            FailureClass::Forbidden | FailureClass::Unauthorized => "give the token the right to create users",
             _ => "run it again",
         };
         self.found(Finding::wrong("create", format!("the app refuses a new account: {error}"), remedy));
@@ -251,7 +251,7 @@ impl Probe<'_> {
         };
         if let Some(fault) = unusable {
             self.filters_work = false;
-            self.found(Finding::warning(CHECK, fault.to_string(), "people are looked up through the whole list"));
+            self.found(Finding::warning(CHECK, fault.to_string(), "users are looked up through the whole list"));
             self.knob_unless(
                 self.profile.read.look_up == LookUp::List,
                 Knob::text("read", "look_up", "list", ProbeObservation::Filters(fault)),
@@ -337,7 +337,7 @@ impl Probe<'_> {
                 self.found(Finding::warning(
                     CHECK,
                     "count is ignored",
-                    "read.paging = \"none\", if the app shows everybody at once",
+                    "read.paging = \"none\", if the app shows all users at once",
                 ));
                 self.knob_unless(
                     self.profile.read.paging == PagingStyle::None,
@@ -415,7 +415,10 @@ impl Probe<'_> {
                 Err(error)
                     if matches!(
                         error.class,
-                        FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect
+                        FailureClass::Unauthorized
+                            | FailureClass::Unreachable
+                            | FailureClass::Untrusted
+                            | FailureClass::Redirect
                     ) =>
                 {
                     return Err(error.into());
@@ -509,7 +512,13 @@ impl Probe<'_> {
         let set: Attributes = [(path.clone(), Value::from(to.clone()))].into_iter().collect();
         let sent = self.write(async || app.update_user(id, &set, &[]).await).await;
         if let Err(error) = &sent
-            && matches!(error.class, FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect)
+            && matches!(
+                error.class,
+                FailureClass::Unauthorized
+                    | FailureClass::Unreachable
+                    | FailureClass::Untrusted
+                    | FailureClass::Redirect
+            )
         {
             return Err(End::Call(error.clone()));
         }

@@ -167,7 +167,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "SB",
         &["i2_somebody_edits_the_filter", "i2_somebody_edits_the_scope"],
     ),
-    Scenario("C2", "people are matched by something else", "I3: held before the first call", "SB", &[]),
+    Scenario("C2", "users are matched by something else", "I3: held before the first call", "SB", &[]),
     Scenario("C3", "a tenant is pointed at another app", "I4: held before the first call", "SB", &[]),
     Scenario(
         "C4",

@@ -197,12 +197,12 @@ impl DocumentVisitor for Taken<'_> {
         let list = reading.open_list("users");
         let (mut count, mut shows_active, mut shows_suspended) = (0, false, false);
         entries.list("users");
-        window.list("people", |text| {
+        window.list("users", |text| {
             let (user, raw, meant_so) = FileUser::first(text)?;
             let record = meant_so.as_deref().unwrap_or(raw);
             let id = user.id.as_ref();
             if id.is_empty() {
-                return Err(ReadStop::Here("this person's id is empty".to_owned()));
+                return Err(ReadStop::Here("this user's id is empty".to_owned()));
             }
             let standing =
                 if user.active == Some(Some(false)) { LifecycleStatus::Suspended } else { LifecycleStatus::Active };

@@ -110,7 +110,7 @@ impl Source for FileSource {
     }
 
     async fn examine(&self) -> Vec<Finding> {
-        let remedy = "look whether a network share hangs, or mend source.file.path";
+        let remedy = "check whether a network share hangs, or fix source.file.path";
         let found = self.aside(|source| examine(&source.path)).await;
         found.unwrap_or_else(|error| vec![Finding::wrong(CHECK, error.to_string(), remedy)])
     }
@@ -134,14 +134,14 @@ fn examine(path: &Path) -> Vec<Finding> {
         match files::open_with_metadata(file).map(|(_, about)| about) {
             Ok(about) if about.permissions().mode() & 0o002 != 0 => found.push(Finding::warning(
                 CHECK,
-                format!("everybody on this machine may change {}", file.display()),
+                format!("every user of this machine may change {}", file.display()),
                 format!("chmod o-w {}: who writes it decides who has access", file.display()),
             )),
             Ok(_) => {}
             Err(error) => found.push(Finding::wrong(
                 CHECK,
                 format!("{} can't be read: {error}", file.display()),
-                "mend source.file.path, or the file's permissions",
+                "fix source.file.path, or the file's permissions",
             )),
         }
     }

@@ -52,7 +52,7 @@ fn of_document(path: &Path, sample: &mut Sample) -> Result<(), FileFault> {
         window.expect(b",", "`,`")?;
     }
     let mut seen = 0;
-    window.list("people", |text| {
+    window.list("users", |text| {
         if seen == ENOUGH {
             return Err(ReadStop::Here("seen enough".to_owned()));
         }

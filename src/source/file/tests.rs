@@ -337,5 +337,5 @@ async fn mm4_one_odd_entry_of_a_file_stops_nobody_and_many_are_refused() {
     assert_eq!(snapshot.odd().len(), 3);
     assert_eq!(&*snapshot.group(snapshot.find_group("g").unwrap()).unwrap().name, "");
     let error = read_text(&users(4)).await.unwrap_err().to_string();
-    assert!(error.contains("4 of 20 people are odd") && error.contains("\"u0\""), "{error}");
+    assert!(error.contains("4 of 20 users are malformed") && error.contains("\"u0\""), "{error}");
 }

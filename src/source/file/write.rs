@@ -50,7 +50,7 @@ fn create(source: &FileSource, person: &NewPerson) -> Result<SourceId, CreateErr
     let contents = FileContents::read(source)?;
     if names(&person.attributes).is_empty() {
         let known_by = KNOWN_BY.join(", ");
-        return Err(CreateError::Refused(format!("nothing to know the person by: none of {known_by} has a value")));
+        return Err(CreateError::Refused(format!("nothing identifies the user: none of {known_by} has a value")));
     }
     if let Some(found) = contents.find(person)? {
         return Err(CreateError::Exists(format!("the entry {found}")));
@@ -114,7 +114,7 @@ impl FileContents {
 
     fn id_of<'p>(&self, person: &'p Map<String, Value>) -> Result<&'p str, SourceError> {
         let id = person.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
-        id.ok_or_else(|| SourceError::Malformed(format!("{}: somebody has no id", self.path.display())))
+        id.ok_or_else(|| SourceError::Malformed(format!("{}: a user has no id", self.path.display())))
     }
 
     /// The document with one more person.
@@ -156,7 +156,7 @@ impl FileContents {
         if !KNOWN_BY.iter().any(|name| known(name) && attributes.contains_key(*name)) {
             let columns = header.join(", ");
             return Err(CreateError::Refused(format!(
-                "{} has no column to know the person by; it has {columns}",
+                "{} has no column that identifies a user; it has {columns}",
                 self.path.display()
             )));
         }
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(now, format!("id;email;active;title\n1;ann@x.test;;\n{id};\"b;b@x.test\";;3\n"));
         assert_eq!(read(&source).await[1]["email"], "b;b@x.test");
         let nameless = source.create(&person(json!({"userName": "cid"}))).await.unwrap_err();
-        assert!(nameless.to_string().contains("no column to know the person by"), "{nameless}");
+        assert!(nameless.to_string().contains("no column that identifies a user"), "{nameless}");
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ region = "us"
 api_key = { file = "../secrets/jumpcloud" }     # chmod 600
 # An administrator of several organisations says which one is meant.
 # org_id = "5ce4..."
-# Whoever is bound to this application belongs: its name in the console, or its id.
+# Users bound to this application belong: its name in the console, or its id.
 application = "Heap"
 "#,
         mapping: &[
@@ -74,8 +74,8 @@ application = "Heap"
             "credential",
             "make a new API key (or client secret) in the console and put it into the secret file",
         ],
-        rights: ["right to read people", "right to read groups"],
-        grant: ["right to read people", "give the administrator or service account a role that may read this"],
+        rights: ["right to read users", "right to read groups"],
+        grant: ["right to read users", "give the administrator or service account a role that may read this"],
         reachable: ["reachable", "check the network, and `region` or `base_url`"],
         settings: "correct `base_url`, `region` or `org_id` in `[source.jumpcloud]`",
         bind: "bind user groups to it in the console, under User Groups",

@@ -96,7 +96,7 @@ impl HttpDirectory for JumpCloud {
     }
 
     fn users(&self) -> List {
-        let question = ApiRequest::get("people", ["systemusers"]).with("sort", "_id");
+        let question = ApiRequest::get("users", ["systemusers"]).with("sort", "_id");
         List { id: ["_id", "id"], ..self.list(question, ListPaging::Position).since("created") }
     }
 
@@ -105,7 +105,7 @@ impl HttpDirectory for JumpCloud {
             && meant != is
         {
             return Err(SourceError::Settings(format!(
-                "the credential shows people of the organisation {is}, and `org_id` is {meant}: it belongs to another organisation"
+                "the credential shows users of the organisation {is}, and `org_id` is {meant}: it belongs to another organisation"
             )));
         }
         in_small_letters(&mut record);

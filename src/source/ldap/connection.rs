@@ -219,7 +219,7 @@ impl Connection {
             page(came);
             cookie = next_cookie(&result.ctrls)?;
             if cookie.is_empty() {
-                tracing::debug!(what = search.what, ?found, "a search came to its end");
+                tracing::debug!(what = search.what, ?found, "search finished");
                 return outcome::whole(search.what, search.base, &found).map(|()| found);
             }
             if fresh {

@@ -40,7 +40,7 @@ pub(super) async fn open(
         ask_for_tls(&mut stream, BerLimits::of_bytes(largest)).await?;
     }
     let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-    Ok(Box::new(stream.map_err(|error| outcome::of_io(&error))?))
+    Ok(Box::new(stream.map_err(|error| outcome::of_handshake(&error, &format!("{host}:{port}")))?))
 }
 
 /// Asks for TLS. When this returns, the next byte belongs to the handshake.

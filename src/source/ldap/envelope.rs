@@ -394,8 +394,8 @@ mod tests {
         let size = Breach::Size { size: 70_001, limit: 70_000 };
         let refusal = RefusedMessage { breach: size, entry: Some("uid=a".into()), after: None, bound: true };
         assert_eq!(
-            refusal.explain("an answer to the search for people"),
-            "an answer to the search for people, the entry \"uid=a\", is 70001 bytes long; the limit is 70000 bytes; it was not \
+            refusal.explain("an answer to the search for users"),
+            "an answer to the search for users, the entry \"uid=a\", is 70001 bytes long; the limit is 70000 bytes; it was not \
              decoded, and nothing of this reading is used; if the directory has entries that large, raise `max_message_bytes` in \
              [source.ldap]"
         );

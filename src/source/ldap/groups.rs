@@ -155,7 +155,7 @@ impl GroupReader<'_> {
                     }
                 }
                 Some(Owner::Several) => {
-                    self.reading.members_unread(group, format!("its member {name:?} could be several people"));
+                    self.reading.members_unread(group, format!("its member {name:?} could be several users"));
                 }
                 None => {
                     let compared = if is_by_uid(attribute) || key.is_empty() { name.trim() } else { &key };

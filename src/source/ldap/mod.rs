@@ -78,7 +78,7 @@ impl LdapSource {
         let layout = LdapLayout::new(table, read_by_mappings)?;
         let address = Address::new(table, layout.timeout)?;
         if table.bind_dn.is_empty() || password.is_empty() {
-            let why = "bind_dn and password must not be empty: that is a bind as nobody, who sees little or nothing";
+            let why = "bind_dn and password must not be empty: that is an anonymous bind, which sees little or nothing";
             return Err(SourceError::Settings(why.to_owned()));
         }
         Ok(Self {
@@ -196,12 +196,13 @@ impl Source for LdapSource {
             }
             Err(error) => {
                 let remedy = match &error {
-                    SourceError::Refused(_) => "mend source.ldap.bind_dn, or the password in its file",
+                    SourceError::Refused(_) => "fix source.ldap.bind_dn, or the password in its file",
                     SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
-                        "mend source.ldap.url, the network or source.ldap.ca_file"
+                        "fix source.ldap.url, the network or source.ldap.ca_file"
                     }
+                    SourceError::Untrusted(_) => "fix the server's certificate, source.ldap.url or source.ldap.ca_file",
                     SourceError::Malformed(_) => "find out what answers at source.ldap.url",
-                    _ => "mend the [source.ldap] table",
+                    _ => "fix the [source.ldap] table",
                 };
                 Finding::wrong(CHECK, error.to_string(), remedy)
             }

@@ -4,6 +4,7 @@
 use ldap3::{LdapError, LdapResult};
 
 use super::reference::Holes;
+use crate::http::certificate;
 use crate::model::{bounds, text};
 use crate::source::{Incomplete, SourceError};
 
@@ -116,12 +117,19 @@ pub(super) fn no_answer() -> SourceError {
 
 /// Judges an error of the connection, from TCP up to TLS.
 pub(super) fn of_io(error: &std::io::Error) -> SourceError {
-    SourceError::Unreachable(match error.get_ref().and_then(|e| e.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(why)) => {
-            format!("its certificate is not trusted ({why}): check the name in `url`, and `ca_file`")
-        }
-        _ => error.to_string(),
-    })
+    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        return SourceError::Unreachable("the server closed the connection".to_owned());
+    }
+    SourceError::Unreachable(error.to_string())
+}
+
+/// Judges a failed TLS handshake with this server.
+pub(super) fn of_handshake(error: &std::io::Error, server: &str) -> SourceError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls.and_then(|tls| certificate::refused(tls, server)) {
+        Some(text) => SourceError::Untrusted(text),
+        None => of_io(error),
+    }
 }
 
 /// The host of the address is nothing that a certificate could be for.
@@ -182,7 +190,7 @@ mod tests {
     }
 
     fn search(rc: u32) -> SourceError {
-        let about = SearchContext { what: "people", base: "dc=x", bind_dn: "cn=reader", received: 500 };
+        let about = SearchContext { what: "users", base: "dc=x", bind_dn: "cn=reader", received: 500 };
         of_search(&result(rc, ""), about).unwrap_err()
     }
 

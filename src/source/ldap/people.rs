@@ -128,11 +128,11 @@ pub(super) async fn read(
     progress: &dyn Progress,
 ) -> Result<Roster, SourceError> {
     let suspended = read_suspended(connection, layout, reading).await?;
-    progress.stage("reading people", None);
-    let list = reading.open_list("people");
+    progress.stage("reading users", None);
+    let list = reading.open_list("users");
     let mut people = UserReader::new(layout, now, suspended);
     let filter = layout.with_aliases(&layout.user_filter);
-    let search = search("people", &layout.user_base, &filter, &layout.user_attributes);
+    let search = search("users", &layout.user_base, &filter, &layout.user_attributes);
     let found =
         connection.pages(search, layout.page_size, |entry| people.take(&entry), |came| progress.advance(came)).await?;
     reading.received(list, found.entries);
@@ -148,10 +148,10 @@ async fn read_suspended(
 ) -> Result<HashSet<Box<str>>, SourceError> {
     let mut ids = HashSet::new();
     let Some(filter) = &layout.suspended_filter else { return Ok(ids) };
-    let list = reading.open_list("suspended people");
+    let list = reading.open_list("suspended users");
     let filter = format!("(&{}{filter})", layout.user_filter);
     let attributes = [layout.id.clone()];
-    let search = search("suspended people", &layout.user_base, &filter, &attributes);
+    let search = search("suspended users", &layout.user_base, &filter, &attributes);
     let visit = |entry: LdapEntry| Ok(ids.insert(id_of(&entry, layout)?.into()));
     let found = connection.pages(search, layout.page_size, visit, |_| ()).await?;
     if let Some(filter) = layout.suspended_filter.as_ref().filter(|_| !ids.is_empty()) {
@@ -174,7 +174,7 @@ pub(super) fn search<'a>(what: &'a str, base: &'a str, filter: &'a str, attribut
 pub(super) fn id_of(entry: &LdapEntry, layout: &LdapLayout) -> Result<String, SourceError> {
     let id = match entry.values(&layout.id) {
         [] => {
-            let why = format!("`{}` of {} (or it has none): without an id nobody can be linked", layout.id, entry.dn);
+            let why = format!("`{}` of {} (or it has none): without an id no user can be linked", layout.id, entry.dn);
             return Err(SourceError::Forbidden(why));
         }
         [value] if layout.id_form == ValueEncoding::Text => std::str::from_utf8(value).map(str::to_owned).ok(),
@@ -242,7 +242,7 @@ impl<'a> UserReader<'a> {
         let odd = || SourceError::Malformed(format!("`primaryGroupID` of {} is {text:?}", entry.dn));
         let relative_id = text.parse().map_err(|_| odd())?;
         let [sid] = entry.values("objectSid") else {
-            let why = format!("`objectSid` of {}: without it the primary group can't be told", entry.dn);
+            let why = format!("`objectSid` of {}: without it the primary group is unknown", entry.dn);
             return Err(SourceError::Forbidden(why));
         };
         let group = binary::sid_in_same_domain(sid, relative_id).ok_or_else(odd)?;

@@ -18,7 +18,7 @@ subdomain = "acme"
 # Developers > API Credentials, with Read All.
 client_id = "YOUR-CLIENT-ID"
 client_secret = { file = "../secrets/onelogin" }     # chmod 600
-# Whoever has this application, by a role or by name, belongs: its name, or its id.
+# Users who have this application, by a role or by name, belong: its name, or its id.
 application = "Heap"
 "#,
         mapping: &[
@@ -79,7 +79,7 @@ application = "Heap"
         grant: ["rights", "give the API credentials Read All in OneLogin (Developers > API Credentials)"],
         reachable: ["address", "check `subdomain` or `base_url`, the network and the clock"],
         settings: "check `subdomain` or `base_url`",
-        bind: "give it to a role in OneLogin, or nobody belongs",
+        bind: "assign it to a role in OneLogin; until then no user belongs",
         provisioning: [
             "OneLogin's own provisioning for \"{app}\" is on",
             "in OneLogin, Applications > {app} > Provisioning: clear \"Enable provisioning\" and save",

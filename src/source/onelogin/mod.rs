@@ -144,7 +144,7 @@ impl HttpDirectory for OneLogin {
             ApiRight::Read => "Read Users, Read All or Manage All",
             ApiRight::Members => "Manage All, which reading the members of a role may need",
             ApiRight::Applications => "applications are read with Read All or Manage All",
-            ApiRight::Create => "people are made with Manage Users or Manage All",
+            ApiRight::Create => "users are created with Manage Users or Manage All",
         };
         match error {
             SourceError::NotGranted(why) => SourceError::NotGranted(format!(
@@ -210,8 +210,8 @@ impl HttpDirectory for OneLogin {
 
     /// The list does not tell since when somebody is on it.
     fn everybody_bound(&self, binding: &Binding) -> Option<List> {
-        let list = list("people of an app", &["apps", &binding.application.id, "users"], 100);
-        self.table.direct.then(|| list.called(format!("people of the application {:?}", binding.application.name())))
+        let list = list("users of an app", &["apps", &binding.application.id, "users"], 100);
+        self.table.direct.then(|| list.called(format!("users of the application {:?}", binding.application.name())))
     }
 
     /// The user attributes that parameters of the application take their values from are asked for too.

@@ -61,7 +61,7 @@ impl HttpDirectory for Toy {
     }
 
     fn users(&self) -> List {
-        list("people", &["people"], ListPaging::Position).since("born")
+        list("users", &["people"], ListPaging::Position).since("born")
     }
 
     fn user(&self, _: &str, record: Object) -> Result<UserRecord, SourceError> {

@@ -69,6 +69,7 @@ impl From<LoginError> for SourceError {
             LoginError::Refused(why) => Self::NotGranted(why),
             LoginError::Throttled(why) => Self::Throttled(why),
             LoginError::Unreachable(why) => Self::Unreachable(why),
+            LoginError::Untrusted(why) => Self::Untrusted(why),
             LoginError::WrongAddress(why) => Self::Settings(why),
             LoginError::NoToken(why) => Self::Malformed(why),
         }
@@ -172,6 +173,7 @@ impl Api {
             Ok(reply) => return Ok(reply),
             Err(CallFailure::Silent { why, maybe_done: true }) => return Err(CreateError::Unclear(why)),
             Err(CallFailure::Silent { why, .. }) => return Err(SourceError::Unreachable(why).into()),
+            Err(CallFailure::Untrusted(why)) => return Err(SourceError::Untrusted(why).into()),
             Err(CallFailure::Login(error)) => return Err(SourceError::from(error).into()),
             Err(CallFailure::Refused(reply)) => reply,
         };
@@ -205,7 +207,7 @@ impl Api {
         }
         let body = without_mark(&reply.body);
         let read = serde_json::from_slice::<Unique>(body).and_then(|_| serde_json::from_slice(body));
-        read.map_err(|error| malformed(format!("no such JSON as expected: {error}")))
+        read.map_err(|error| malformed(format!("unexpected JSON: {error}")))
     }
 
     /// Whether a 403 means "too fast": the very same question was answered before.
@@ -224,6 +226,7 @@ impl Api {
         let times = if tried > 1 { format!(" (tried {tried} times)") } else { String::new() };
         let reply = match failure {
             CallFailure::Login(error) => return error.into(),
+            CallFailure::Untrusted(why) => return SourceError::Untrusted(why),
             CallFailure::Silent { why, .. } => return SourceError::Unreachable(format!("{what}: {why}{times}")),
             CallFailure::Refused(reply) => reply,
         };

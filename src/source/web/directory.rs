@@ -238,7 +238,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     /// Who has an application, as a sentence for `doctor`.
     fn who(&self, binding: &Binding) -> String {
         let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
-        format!("{shown}: {groups} groups and {users} people are bound to it")
+        format!("{shown}: {groups} groups and {users} users are bound to it")
     }
 
     /// Whether the vendor's own provisioning of an application is on, as far as the API tells.

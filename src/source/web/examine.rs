@@ -88,7 +88,7 @@ async fn bound<D: HttpDirectory>(
     };
     let may_be_direct = !is_narrowed && directory.everybody_bound(&binding).is_some();
     found.push(if binding.groups.is_empty() && binding.users.is_empty() && !may_be_direct {
-        let detail = format!("{} has nothing bound to it: nobody belongs to the app", binding.application.shown());
+        let detail = format!("{} has nothing bound to it: no user belongs to the app", binding.application.shown());
         Finding::warning(CHECK, detail, words.bind)
     } else {
         Finding::ok(CHECK, directory.who(&binding))
@@ -130,6 +130,7 @@ fn wrong(words: &Words, check: Option<&str>, error: &SourceError) -> Finding {
         SourceError::Refused(_) | SourceError::NotGranted(_) => (words.credential[0], words.credential[1]),
         SourceError::Forbidden(_) => (words.grant[0], words.grant[1]),
         SourceError::Unreachable(_) | SourceError::Unavailable(_) => (reachable, network),
+        SourceError::Untrusted(_) => (reachable, "fix the server's certificate, the address or `ca_file`"),
         SourceError::Throttled(_) => ("limits", "wait some minutes, and lower `rate`"),
         SourceError::TimeLimit { .. } => (reachable, "find out why it takes so long, and whether `rate` is too low"),
         SourceError::Settings(_) if check.is_some() => ("address", "write its name or its id as `application`"),

@@ -126,9 +126,8 @@ impl List {
     /// # Errors
     /// When it holds no list of objects.
     pub(crate) fn entries(&self, api: &Api, reply: &HttpResponse) -> Result<Entries, SourceError> {
-        let odd = |why: String| {
-            SourceError::Malformed(format!("{} from {}: no such JSON as expected: {why}", self.label, api.host()))
-        };
+        let odd =
+            |why: String| SourceError::Malformed(format!("{} from {}: unexpected JSON: {why}", self.label, api.host()));
         let ListEnvelope { rows, total: [member, header] } = self.envelope;
         let body: Value = api.json(&self.label, reply)?;
         let total = || reply.header(header)?.trim().parse().ok();

@@ -29,7 +29,7 @@ impl<D: HttpDirectory> NewPeople for WebSource<D> {
                     Some(user) => return Ok(Some(SourceId::new(list.id_of(user)?))),
                     // Others came: the filter was not heeded, so that nobody can be said to be missing.
                     None if D::ABOUT.filters_exactly && !users.is_empty() => {
-                        return Err(SourceError::Malformed(format!("people filtered by {name}: others came")));
+                        return Err(SourceError::Malformed(format!("users filtered by {name}: others came")));
                     }
                     None => {}
                 }

@@ -129,7 +129,7 @@ impl<D: HttpDirectory> WebReader<'_, D> {
     }
 
     async fn users(&self) -> Result<UserRecords, SourceError> {
-        self.progress.stage("reading people", None);
+        self.progress.stage("reading users", None);
         let make = |id: &str, record| self.directory.user(id, record);
         let read = self.web.list(&self.directory.users(), self.progress, &make).await;
         let all = read.map_err(|error| D::explain(error, ApiRight::Read))?;
@@ -141,7 +141,7 @@ impl<D: HttpDirectory> WebReader<'_, D> {
             users = all.len(),
             "the list of users does not show all that is needed, so users are read one by one"
         );
-        self.progress.stage("reading people one by one", Some(all.len() as u64));
+        self.progress.stage("reading users one by one", Some(all.len() as u64));
         let read = |(id, listed): (Box<str>, UserRecord)| async move {
             // Whoever went away meanwhile is as the list showed; the next reading will not find them.
             let user = self.user(&id).await?.unwrap_or(listed);
@@ -180,7 +180,7 @@ impl<D: HttpDirectory> WebReader<'_, D> {
         while let Some((at, list, answer)) = answers.next().await {
             match answer {
                 Err(SourceError::Forbidden(why)) if shows_groups => {
-                    tracing::warn!(why, "members may not be read group by group; the list of users tells them too");
+                    tracing::warn!(why, "members may not be read group by group; reading them from the list of users");
                     of_records(groups, users);
                     return Ok(());
                 }

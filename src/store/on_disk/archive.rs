@@ -58,7 +58,7 @@ impl Archive for OnDisk {
             disk::sync_folder(&aside)?;
             Ok(aside)
         };
-        moved().map_err(|source| StoreError::io("move aside the damaged state in", &folder, source))
+        moved().map_err(|source| StoreError::io("move the damaged state away in", &folder, source))
     }
 
     fn draft(&self, lease: &Lease) -> Result<Arc<dyn Log>, StoreError> {
@@ -76,7 +76,7 @@ impl Archive for OnDisk {
 
     fn discard(&self, lease: &Lease) {
         if let Err(error) = fs::remove_dir_all(self.area(&lease.area).join(DRAFT)) {
-            tracing::debug!(%error, "what was made ready stays; the next attempt puts it aside");
+            tracing::debug!(%error, "could not remove prepared files; the next attempt moves them away");
         }
     }
 

@@ -143,7 +143,7 @@ impl RowSpace for SledRowSpace {
             unless_missing(fs::rename(&self.folder, &self.aside))?;
             self.folder.parent().map_or(Ok(()), disk::sync_folder)
         });
-        moved.map_err(|error| StoreError::io("move aside", &self.folder, error))
+        moved.map_err(|error| StoreError::io("move away", &self.folder, error))
     }
 }
 

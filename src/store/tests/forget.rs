@@ -187,7 +187,7 @@ async fn i2_nobody_is_forgotten_by_mistake() {
             .await
             .unwrap();
     }
-    assert!(says("annabel leeward").contains("several people"), "{}", says("annabel leeward"));
+    assert!(says("annabel leeward").contains("several users"), "{}", says("annabel leeward"));
     assert_eq!(fs::read_to_string(&first).unwrap(), before);
     home.open().intent(ann()).await.unwrap();
     let open = erase(&home, "u-ann-4711", true).unwrap_err().to_string();

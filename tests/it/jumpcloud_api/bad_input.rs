@@ -89,7 +89,7 @@ fn a_missing_right_is_named() {
     without(|rights| rights.groups = false);
     fails(&scene, &["does not let this credential read: groups", "403"]);
     without(|rights| rights.users = false);
-    fails(&scene, &["does not let this credential read: people", "403"]);
+    fails(&scene, &["does not let this credential read: users", "403"]);
     without(|rights| rights.applications = false);
     fails(&scene, &["does not let this credential read: applications", "403"]);
 }
@@ -129,7 +129,7 @@ fn a_wrong_address_is_told_and_nobody_is_taken_for_gone() {
 fn s9_a_key_that_suddenly_sees_nobody_removes_nobody() {
     let Some(scene) = in_step() else { return };
     scene.cloud.change(|org| org.people.clear());
-    fails(&scene, &["shows no people at all"]);
+    fails(&scene, &["shows no users at all"]);
     scene.cloud.change(|org| org.lists_lag(false));
 }
 

@@ -105,7 +105,7 @@ fn j02_doctor_finds_everything_in_order() {
         checks,
         [
             "credential",
-            "right to read people",
+            "right to read users",
             "clock",
             "organisation",
             "right to read groups",
@@ -113,7 +113,7 @@ fn j02_doctor_finds_everything_in_order() {
             "directory insights"
         ]
     );
-    assert!(found[5].detail.contains("2 groups and 0 people"), "{found:#?}");
+    assert!(found[5].detail.contains("2 groups and 0 users"), "{found:#?}");
     let text = serde_json::to_string(&found).unwrap();
     assert!(!text.contains("u00060") && !text.contains("canary"), "no person's name and no secret: {text}");
 }
