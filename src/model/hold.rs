@@ -506,7 +506,7 @@ mod tests {
             (&json["reason"], &json["was"], &json["what"]),
             (&"source_shrink".into(), &10.into(), &"people".into())
         );
-        assert!(json["detail"].as_str().unwrap().contains("3 people, 10 in the last accepted reading"), "{json}");
+        assert!(json["detail"].as_str().unwrap().contains("3 users, 10 in the last accepted reading"), "{json}");
         assert_eq!(serde_json::from_value::<HoldReason>(json.clone()).unwrap(), shrink());
         let mut listed = Vec::new();
         HoldReason::serialize_listed(&[shrink()], &mut serde_json::Serializer::new(&mut listed)).unwrap();

@@ -46,7 +46,7 @@ async fn j11_two_groups_swap_names_in_one_run_and_keep_their_members() {
     call(&world, &[("g1", "g2"), ("g2", "g1")]);
     let preview = world.plan().await;
     assert_eq!(ops(&preview), ["free_name g1", "rename_group g2", "rename_group g1"], "the step is shown");
-    assert!(preview.operations()[0].reason.to_string().contains("third name"), "{:?}", preview.operations()[0]);
+    assert!(preview.operations()[0].reason.to_string().contains("temporary name"), "{:?}", preview.operations()[0]);
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Ok, "{report:?}");
     assert_eq!(world.app.members("g2").unwrap(), ["ann@x.test"]);
