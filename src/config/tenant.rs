@@ -453,7 +453,7 @@ pub struct ApprovalTable {
     pub people: u32,
     /// Whether an approval needs a reason.
     pub reason: ReasonRule,
-    /// The first sync of the tenant, if nobody typed it: a run of the daemon's schedule, or `rosterd sync --all` without a terminal and without
+    /// The first sync of the tenant, if it was not typed: a run of the daemon's schedule, or `rosterd sync --all` without a terminal and without
     /// `--yes`, changes nothing until it was approved, or until a typed `rosterd sync TENANT` has ended with exit code 0 or 4.
     pub first_sync: bool,
     /// New accounts.

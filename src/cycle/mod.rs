@@ -178,7 +178,7 @@ async fn observed(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'
         match &ended {
             Ok(report) => report.tell(),
             // The whole message may name users: it goes to the caller alone.
-            Err(error) => tracing::warn!(cause = error.kind(), "run failed before planning"),
+            Err(error) => tracing::info!(cause = error.kind(), "run failed before planning"),
         }
         ended
     }

@@ -219,7 +219,7 @@ fn what_the_app_can_not_do_is_told_before_it_is_tried() {
         ),
         (
             over("users]\ndelete_effect = 'irreversible'", "[users]\non_deleted = 'delete'"),
-            "acme.toml:9:14: warning: who is deleted",
+            "acme.toml:9:14: warning: a user who is deleted",
         ),
         (
             over("attributes.displayName]\nrequired = true", attributes),
@@ -652,7 +652,7 @@ fn a_misspelt_scim_attribute_is_an_error_and_one_of_the_apps_own_is_none() {
     for fine in ["role = 'title'", "heapRole = 'title'", "'urn:acme:x:dispalyName' = 'title'"] {
         assert!(!said(fine).contains("did you mean"), "{fine}: {}", said(fine));
     }
-    let own = "dispalyName = 'title'\n[target.override_profile.attributes.'dispalyName']\nmutability = 'immutable'";
+    let own = "dispalyName = 'title'\n[target.override_profile.attributes.'dispalyName']\npath = 'dispalyName'";
     assert!(!said(own).contains("did you mean"), "the profile knows it: {}", said(own));
 }
 

@@ -405,7 +405,7 @@ fn sec7_a_tenant_file_is_no_looser_than_the_floor() {
         "`removals_per_day = 10%` is looser than the floor `5%, at least 2`",
         "rosterd.toml:3:20",
         "acme.toml:11:19",
-        "acme.toml:13:10",
+        "acme.toml:14:10",
         "`people = 1` is looser than the floor `2`",
         "rosterd.toml:6:10",
     ] {

@@ -90,7 +90,7 @@ fn a_missing_secret_is_explained_once_and_the_log_repeats_no_error() {
     desk.rosterd.secret("app.token", TOKEN);
     desk.directory(&json!({"users": [], "groups": []}));
     let run = desk.rosterd.run(&["sync", "acme"]);
-    assert!(run.expect_code(1).stderr.contains("no people at all") && !run.stderr.contains("WARN"), "{}", run.stderr);
+    assert!(run.expect_code(1).stderr.contains("no users at all") && !run.stderr.contains("WARN"), "{}", run.stderr);
 }
 
 #[test]
