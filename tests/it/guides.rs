@@ -157,7 +157,10 @@ fn walk(page: &str, desk: &Desk, directory: (&str, &str), own: impl Fn(&str) -> 
         let script = script.replace("= \\\"$HEAP_URL\\\"", "= \\\"$HEAP_URL\\\"\\nallow_http_loopback = true");
         assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
         // The reader waits a moment until the service has begun; the script waits until it has a next run.
-        script.replace("service=$!", "service=$!\nuntil rosterd status acme --format json | grep -qE '\"due\": ?\"'; do sleep 0.05; done")
+        script.replace(
+            "service=$!",
+            "service=$!\nuntil rosterd status acme --format json | grep -qE '\"due\": ?\"'; do sleep 0.05; done",
+        )
     };
     let host =
         |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();

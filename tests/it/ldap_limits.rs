@@ -118,7 +118,10 @@ fn i6_start_tls_that_is_followed_by_plain_text_gets_no_password() {
     for answers in [vec![yes.clone(), bound.clone()], vec![[yes, bound].concat()]] {
         let (url, heard) = serve_answers(answers);
         let error = read(&url, "start_tls = true").unwrap_err();
-        assert!(matches!(error, SourceError::Unreachable(_) | SourceError::Malformed(_)), "{error:?}");
+        assert!(
+            matches!(error, SourceError::Untrusted(_) | SourceError::Unreachable(_) | SourceError::Malformed(_)),
+            "{error:?}"
+        );
         let heard = heard.lock().unwrap();
         assert!(!heard.is_empty() && !heard.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()), "{error}");
     }
