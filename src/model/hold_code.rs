@@ -181,7 +181,7 @@ impl HoldCode {
             Self::FirstSync => approvable(
                 "first_sync",
                 All,
-                "everything in the first sync of a tenant that nobody typed: a run of the daemon's schedule, or `rosterd sync --all` without a \
+                "everything in a first sync of a tenant that was not typed: a run of the daemon's schedule, or `rosterd sync --all` without a \
                  terminal and without `--yes`. `[approval] first_sync = false` turns it off",
             ),
             Self::RemovalsPerDay => approvable(

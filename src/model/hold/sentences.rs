@@ -28,7 +28,7 @@ impl fmt::Display for HoldReason {
                 };
                 write!(
                     f,
-                    "this is the tenant's first sync, and nobody has approved it or typed `rosterd sync` yet: {many}{accounts}. `rosterd plan` \
+                    "this is the tenant's first sync, which was neither approved nor typed as `rosterd sync`: {many}{accounts}. `rosterd plan` \
                      shows them"
                 )
             }

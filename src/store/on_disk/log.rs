@@ -144,7 +144,7 @@ impl Log for LogFolder {
             file.sync_all()?;
             Ok((kept, bytes.len() as u64))
         };
-        cut().map_err(|source| StoreError::io("mend", &last.place, source))
+        cut().map_err(|source| StoreError::io("repair", &last.place, source))
     }
 }
 

@@ -163,7 +163,11 @@ fn rows(backend: &dyn Backend) {
         space.set_aside().unwrap();
         assert!(!space.exists() && !is_kept());
     }
-    assert_eq!(backend.archive().has_leftovers(&tenant()), space.is_lasting(), "what is set aside counts, too");
+    assert_eq!(
+        backend.archive().has_leftovers(&tenant()),
+        space.is_lasting(),
+        "a state that was moved away counts, too"
+    );
 }
 
 fn archives(backend: &dyn Backend) {
