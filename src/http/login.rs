@@ -104,7 +104,7 @@ pub enum LoginError {
 #[derive(Debug)]
 pub enum CallFailure {
     /// An answer that is no success.
-    Refused(HttpResponse),
+    Refused(Box<HttpResponse>),
     /// No answer, or none that can be used.
     Silent {
         /// What happened.
@@ -226,7 +226,7 @@ impl Session {
         };
         tracing::debug!(host = self.host(), method = method.as_str(), status = reply.status, "request");
         if !(200..300).contains(&reply.status) {
-            return Err(CallFailure::Refused(reply));
+            return Err(CallFailure::Refused(Box::new(reply)));
         }
         if let Some(pause) = reply.retry_after {
             self.pacer.hold_off(pause.min(self.backoff.cap));

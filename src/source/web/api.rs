@@ -158,7 +158,7 @@ impl Api {
                 Ok(Ok(reply))
             }
             Err((CallFailure::Refused(reply), _)) if FailureClass::of(reply.status) == FailureClass::NotFound => {
-                Ok(Err(reply))
+                Ok(Err(*reply))
             }
             Err((failure, tried)) => Err(self.error(question.what, failure, tried)),
         }
