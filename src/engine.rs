@@ -1,4 +1,4 @@
-//! A tenant made ready, connected and run once. In: a [`Tenant`]. Out: a [`Report`].
+//! A tenant made ready, connected and run once. In: a [`Tenant`]. Out: a [`CycleReport`].
 //!
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 

@@ -1,8 +1,8 @@
 //! One tenant, once: the picture of the design as code. It takes a source, an app, a state and the operator's decisions, and
-//! returns a [`Report`].
+//! returns a [`CycleReport`].
 //!
 //! A preview ([`preview`]) takes the same path as a run ([`cycle`]) and stops before `apply`. What can write is a value of its own, the
-//! [`Writer`]: a preview is never handed one, so it cannot write even by mistake.
+//! [`RunWriter`]: a preview is never handed one, so it cannot write even by mistake.
 
 mod budget;
 mod evidence;
@@ -120,7 +120,7 @@ pub struct CycleJob<'a> {
     pub witness: Option<&'a dyn Witness>,
 }
 
-/// What a run holds beside its [`Job`], and a preview does not: the app and the state, for writing.
+/// What a run holds beside its [`CycleJob`], and a preview does not: the app and the state, for writing.
 #[derive(Clone, Copy)]
 pub struct RunWriter<'a> {
     /// The app whose reader the job has.

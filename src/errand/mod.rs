@@ -1,5 +1,5 @@
 //! What a person asks for beside the cycle: taking a run back, ending a connection. In: a plan that no directory asked for.
-//! Out: a [`Report`].
+//! Out: a [`CycleReport`].
 //!
 //! The same operations, the same guard and the same hands as in a cycle; only the plan comes from elsewhere. Knows no directory,
 //! no files and no terminal.

@@ -174,7 +174,7 @@ pub struct HttpResponse {
     pub location_host: Option<String>,
     /// How long the other side asks to be left alone: `Retry-After`, or a quota that is used up.
     pub retry_after: Option<Duration>,
-    /// All headers; see [`Reply::header`].
+    /// All headers; see [`HttpResponse::header`].
     pub headers: HeaderMap,
     /// The body, as far as it was read.
     pub body: Vec<u8>,
@@ -303,7 +303,7 @@ impl Client {
     /// Sends one request, once, and reads the answer.
     ///
     /// # Errors
-    /// When there is no answer at all. An answer that is cut off or too large is a [`Reply`] with a fault, since its status
+    /// When there is no answer at all. An answer that is cut off or too large is a [`HttpResponse`] with a fault, since its status
     /// says whether the request was carried out.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, SendError> {
         let mut text = self.url(&request.segments)?;

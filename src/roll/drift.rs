@@ -120,7 +120,7 @@ pub struct ExpectedState<'a> {
     pub trusts_empty_groups: bool,
 }
 
-/// Compares. What one setting of the profile explains is no difference: it is a [`Hint`].
+/// Compares. What one setting of the profile explains is no difference: it is a [`DriftHint`].
 ///
 /// # Errors
 /// When the state can't be read.

@@ -25,7 +25,7 @@ pub struct Record {
     /// What happened.
     pub event: JournalEvent,
     /// The record's hash before a person was forgotten in it: what the next record names as its predecessor. A later
-    /// [`Event::Forgot`] vouches for the text as it is now.
+    /// [`JournalEvent::Forgot`] vouches for the text as it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<String>,
 }

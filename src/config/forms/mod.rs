@@ -1,5 +1,5 @@
 //! The little texts of the files: a rate, a limit, a time span, a schedule, an address. In: one text. Out: a value that
-//! can't be wrong, or a [`Misfit`] that says which part is wrong and what to write instead.
+//! can't be wrong, or a [`InvalidForm`] that says which part is wrong and what to write instead.
 //!
 //! Knows no file. The reader of a file turns a misfit into a diagnostic at the right place, and the editor schema names each
 //! form by its `format`.
