@@ -56,16 +56,16 @@ use crate::time_limit::TimeLimit;
 /// Everything a cycle reads and decides by. Nothing in it can write: neither to the app nor to the state.
 ///
 /// ```compile_fail
-/// # use rosterd::cycle::Job;
+/// # use rosterd::cycle::CycleJob;
 /// # use rosterd::model::AppId;
-/// async fn reading_only(job: &Job<'_>, id: &AppId) {
+/// async fn reading_only(job: &CycleJob<'_>, id: &AppId) {
 ///     job.reader.delete_user(id).await; // no method of `AppRead`
 /// }
 /// ```
 ///
 /// ```compile_fail
-/// # use rosterd::cycle::{Ask, Job, Writer, preview};
-/// async fn a_preview_that_writes(job: &Job<'_>, writer: Writer<'_>, ask: &Ask<'_>) {
+/// # use rosterd::cycle::{Ask, CycleJob, RunWriter, preview};
+/// async fn a_preview_that_writes(job: &CycleJob<'_>, writer: RunWriter<'_>, ask: &Ask<'_>) {
 ///     preview(job, writer, ask).await; // `preview` takes no writer
 /// }
 /// ```
@@ -73,8 +73,8 @@ use crate::time_limit::TimeLimit;
 /// The same, without what does not compile:
 ///
 /// ```
-/// # use rosterd::cycle::{Ask, Job, Writer, cycle, preview};
-/// async fn a_preview_and_a_run(job: &Job<'_>, writer: Writer<'_>, ask: &Ask<'_>) {
+/// # use rosterd::cycle::{Ask, CycleJob, RunWriter, cycle, preview};
+/// async fn a_preview_and_a_run(job: &CycleJob<'_>, writer: RunWriter<'_>, ask: &Ask<'_>) {
 ///     let _ = preview(job, ask).await;
 ///     let _ = cycle(job, writer, ask).await;
 /// }
