@@ -19,6 +19,8 @@ use crate::support::rosterd::Rosterd;
 use crate::support::slapd::{Options, READER_DN, READER_PASSWORD, Slapd, Tls};
 
 const MARK: &str = "-----8<----- end of block";
+/// What a page shows for every id of a run or a plan.
+pub(crate) const SHOWN_ID: &str = "01938d2c-5a7e-7c10-9f3e-3fa9c2d41b07";
 /// What the reader has for what a test has.
 const FOLDER: &str = "/home/you/heap";
 const HEAP_URL: &str = "https://heapanalytics.com/scim/v2/your-tenant";
@@ -89,23 +91,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Runs the page, writes what it prints into it if that is wanted, and compares.
+    /// Runs the page on this machine and compares.
     fn run(&self) {
-        let printed = self.paste();
-        let (updated, wrong) = self.compare(&printed);
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(self.page), updated).unwrap();
-        }
-        assert!(wrong.is_empty(), "{}:\n{}", self.page, wrong.join("\n=====\n"));
+        judge(self.page, &self.text, &self.paste(), self.plain);
     }
 
-    /// What each block of commands printed.
-    fn paste(&self) -> Vec<String> {
+    /// What the page's blocks of commands printed.
+    fn paste(&self) -> String {
         std::fs::create_dir(&self.folder).unwrap();
-        let blocks = blocks(&self.text);
-        let commands = blocks.iter().filter(|(kind, _)| *kind == Kept::Commands).map(|(_, at)| &self.text[at.clone()]);
-        let script: String = commands.map(|block| format!("{block}\necho '{MARK}'\n")).collect();
-        let script = (self.script)(&script);
+        let script = (self.script)(&commands(&self.text));
         let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
         let output = Command::new("bash")
             .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
@@ -117,35 +111,57 @@ impl Walk<'_> {
             .unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{}: {script}\n{stdout}\n{stderr}", self.page);
-        let plain = |part: &str| steady(&(self.plain)(part.trim_start_matches('\n')));
-        stdout.split(&format!("{MARK}\n")).map(plain).collect()
+        stdout.into_owned()
     }
+}
 
-    /// The page with what the blocks printed, and where it says something else.
-    fn compare(&self, printed: &[String]) -> (String, Vec<String>) {
-        let blocks = blocks(&self.text);
-        let (mut wrong, mut updated, mut copied) = (Vec::new(), String::new(), 0);
-        let commands = blocks.iter().enumerate().filter(|(_, (kind, _))| *kind == Kept::Commands);
-        for ((ix, (_, at)), actual) in commands.zip(printed) {
-            match blocks.get(ix + 1).filter(|(kind, _)| *kind == Kept::Output) {
-                Some((_, output)) => {
-                    let (command, shown) = (&self.text[at.clone()], &self.text[output.clone()]);
-                    if steady(shown) != *actual {
-                        wrong.push(format!("{command}\nprints\n{actual}\nand the page says\n{shown}"));
-                    }
-                    updated.push_str(&self.text[copied..output.start]);
-                    updated.push_str(actual);
-                    copied = output.end;
+/// Runs a page in a shell that is not on this machine and compares.
+pub(crate) fn walk_elsewhere(page: &str, shell: &dyn Fn(&str) -> String) {
+    let text = read(page);
+    judge(page, &text, &shell(&commands(&text)), &str::to_owned);
+}
+
+/// A page's blocks of commands as one script, with a mark after each.
+fn commands(text: &str) -> String {
+    let blocks = blocks(text).into_iter().filter(|(kind, _)| *kind == Kept::Commands);
+    blocks.map(|(_, at)| format!("{}\necho '{MARK}'\n", &text[at])).collect()
+}
+
+/// Writes what the blocks of a page printed into the page if that is wanted, and fails where the page says something else.
+fn judge(page: &str, text: &str, stdout: &str, plain: &dyn Fn(&str) -> String) {
+    let plain = |part: &str| steady(&plain(part.trim_start_matches('\n')));
+    let printed: Vec<String> = stdout.split(&format!("{MARK}\n")).map(plain).collect();
+    let (updated, wrong) = compare(text, &printed);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(page), updated).unwrap();
+    }
+    assert!(wrong.is_empty(), "{page}:\n{}", wrong.join("\n=====\n"));
+}
+
+/// The page with what the blocks printed, and where it says something else.
+fn compare(text: &str, printed: &[String]) -> (String, Vec<String>) {
+    let blocks = blocks(text);
+    let (mut wrong, mut updated, mut copied) = (Vec::new(), String::new(), 0);
+    let commands = blocks.iter().enumerate().filter(|(_, (kind, _))| *kind == Kept::Commands);
+    for ((ix, (_, at)), actual) in commands.zip(printed) {
+        match blocks.get(ix + 1).filter(|(kind, _)| *kind == Kept::Output) {
+            Some((_, output)) => {
+                let (command, shown) = (&text[at.clone()], &text[output.clone()]);
+                if steady(shown) != *actual {
+                    wrong.push(format!("{command}\nprints\n{actual}\nand the page says\n{shown}"));
                 }
-                None if actual.is_empty() => {}
-                None => {
-                    wrong.push(format!("{}\nprints, and the page does not show\n{actual}", &self.text[at.clone()]));
-                }
+                updated.push_str(&text[copied..output.start]);
+                updated.push_str(actual);
+                copied = output.end;
+            }
+            None if actual.is_empty() => {}
+            None => {
+                wrong.push(format!("{}\nprints, and the page does not show\n{actual}", &text[at.clone()]));
             }
         }
-        updated.push_str(&self.text[copied..]);
-        (updated, wrong)
     }
+    updated.push_str(&text[copied..]);
+    (updated, wrong)
 }
 
 /// Walks through a guide, with the reader's own values and addresses.
@@ -185,6 +201,7 @@ fn rehearse(page: &str) {
     let shown = "$(rosterd status acme | sed -n 's/.*rosterd approve acme \\([0-9a-f]*\\).*/\\1/p' | head -n 1)";
     let script = |script: &str| {
         let script = script.replace("18080", &port).replace("sandbox=$!", &format!("sandbox=$!\n{answers}"));
+        let script = script.replace("kill $sandbox", "kill $sandbox\nwait $sandbox || true");
         script.replace("approve acme 3fa9c2", &format!("approve acme {shown}"))
     };
     let plain = |text: &str| text.replace(&*folder.to_string_lossy(), "/home/you/rosterd").replace(&port, "18080");
@@ -256,7 +273,7 @@ fn word(word: &str) -> String {
         return rest("2026-12-01T09:30:00Z");
     }
     if uuid::Uuid::parse_str(core).is_ok() {
-        return rest("01938d2c-5a7e-7c10-9f3e-3fa9c2d41b07");
+        return rest(SHOWN_ID);
     }
     if seconds {
         return rest("0.1");
@@ -320,7 +337,7 @@ macro_rules! rehearsed {
 
         #[test]
         fn every_page_with_a_rehearsal_is_rehearsed() {
-            let mut pages = vec!["README.md", "docs/heap.md", "docs/service.md", "docs/jumpcloud.md", "docs/onelogin.md", "docs/openldap.md"];
+            let mut pages = vec!["README.md", "docs/heap.md", "docs/service.md", "docs/upgrade.md", "docs/jumpcloud.md", "docs/onelogin.md", "docs/openldap.md"];
             pages.extend([$($page),*]);
             for page in crate::docs::pages() {
                 let has_blocks = read(&page).contains("```sh tested\n");
@@ -343,6 +360,8 @@ rehearsed! {
     a_profile_is_written_by_copy_and_paste: "docs/profiles.md",
     json_is_read_by_copy_and_paste: "docs/json.md",
     a_mapping_is_changed_by_copy_and_paste: "docs/expressions.md",
+    a_token_is_replaced_by_copy_and_paste: "docs/secrets.md",
+    a_missing_account_is_explained_by_copy_and_paste: "docs/why.md",
 }
 
 #[test]
@@ -375,7 +394,7 @@ fn openldaps_guide_goes_from_an_account_and_a_token_to_a_first_sync_by_copy_and_
         let host =
             |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
         let text = [&own[0], &own[4]].iter().fold(text, |text, (page, own)| text.replace(&host(own), &host(page)));
-        ids.values().fold(text, |text, id| text.replace(id, "01938d2c-5a7e-7c10-9f3e-3fa9c2d41b07"))
+        ids.values().fold(text, |text, id| text.replace(id, SHOWN_ID))
     };
     Walk {
         page: "docs/openldap.md",
@@ -473,6 +492,17 @@ fn o2_o3_j7_init_says_where_the_vendors_choose_differently_and_asks_at_a_termina
         assert!(output.status.success() && shown.contains("press Enter for deactivate"), "{shown}");
         assert!(file(tenant).contains(&format!("\non_unassigned = \"{written}\"\n")), "{tenant}: {shown}");
     }
+}
+
+#[test]
+fn a_page_that_shows_something_else_than_its_commands_print_is_found() {
+    let page = "```sh tested\necho one\n```\n\n```text output\none\n```\n\n```sh tested\necho two\n```\n";
+    let printed = |texts: [&str; 2]| texts.map(str::to_owned).to_vec();
+    assert_eq!(commands(page), format!("echo one\n\necho '{MARK}'\necho two\n\necho '{MARK}'\n"));
+    assert_eq!(compare(page, &printed(["one\n", ""])), (page.to_owned(), Vec::new()));
+    let (updated, wrong) = compare(page, &printed(["1\n", "two\n"]));
+    assert!(wrong.len() == 2 && wrong[1].contains("the page does not show\ntwo"), "{wrong:?}");
+    assert!(updated.contains("```text output\n1\n```"), "{updated}");
 }
 
 #[test]

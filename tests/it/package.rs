@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::cli::{TOKEN, person};
 use crate::docs::{read, tested_blocks};
+use crate::guides::walk_elsewhere;
 use crate::support::machine::Machine;
 use crate::support::rig;
 
@@ -261,6 +262,31 @@ fn the_page_of_the_service_goes_from_a_package_to_a_first_sync_by_copy_and_paste
     assert!(shown.contains("Active: active (running)") && shown.contains("acme"), "{shown}");
     machine.until(UNIT, "StatusText", |text| text.starts_with("1 tenant: 1 ok"));
     assert!(machine.sh("runuser -u rosterd -- rosterd status").contains("1 user, 1 group linked"));
+}
+
+#[test]
+fn the_page_of_the_upgrade_is_followed_by_copy_and_paste() {
+    let Some(machine) = machine() else { return };
+    machine.sh("dpkg --install /root/rosterd-1.deb 2>&1");
+    machine.file("/etc/rosterd/secrets/app", 0o600, TOKEN);
+    machine.sh("chown rosterd /etc/rosterd/secrets/app");
+    company(&machine, FROM_FILE);
+    // No run begins while the page is followed.
+    machine.sh("sed -i 's/every 1s/every 1h/' /etc/rosterd/tenants/acme.toml");
+    machine.sh("systemctl enable --now rosterd 2>&1");
+    machine.until(UNIT, "StatusText", |text| text.starts_with("1 tenant: 1 ok"));
+    until_accounts(&machine, 2);
+    let before = main_pid(&machine);
+    machine.sh("mkdir /root/empty && mv /root/rosterd-2.deb /root/empty/rosterd_NEW.deb");
+    // The reader waits a moment between two pasted lines; the script waits until the service has read its tenants.
+    let wait = "for i in $(seq 600); do systemctl show --property=StatusText rosterd | grep --quiet '1 tenant: 1 ok' && break; sleep 0.05; done";
+    walk_elsewhere("docs/upgrade.md", &|script| {
+        let script = script.replace("systemctl is-active rosterd", &format!("systemctl is-active rosterd\n{wait}"));
+        machine.sh(&format!("cd /root/empty\n{script}"))
+    });
+    assert!(machine.sh("dpkg-query --show --showformat='${Version}' rosterd").ends_with("-2"));
+    assert_ne!(main_pid(&machine), before);
+    machine.sh("test -s /var/backups/rosterd/*/acme.state && test -s /var/backups/rosterd/*/backup.json");
 }
 
 #[test]
