@@ -31,7 +31,7 @@ pub enum ValueShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnImmutableChange {
-    /// Hold the person until somebody decides.
+    /// Hold the user until a person decides.
     Hold,
     /// Make a new account, and switch the old one off when it is there.
     Recreate,

@@ -9,7 +9,7 @@ use super::forms::DriftSchedule;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDrift {
-    /// It is told, and stays as it is.
+    /// It is reported, and stays as it is.
     #[default]
     Report,
     /// The next run brings it back to what the directory says.

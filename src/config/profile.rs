@@ -19,7 +19,7 @@ pub use rate::{BucketConfig, RateSetting};
 use super::attributes::AttributeSettings;
 use super::forms::{Period, Rate};
 
-/// A profile: every knob with its default. Unknown knobs are errors.
+/// A profile: every key with its default. Unknown keys are errors.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Profile {
@@ -200,7 +200,7 @@ pub(super) fn attribute_list(_: &mut schemars::SchemaGenerator) -> schemars::Sch
     schemars::json_schema!({ "type": "array", "items": { "type": "string", "format": "scim-attribute" }, "minItems": 1 })
 }
 
-/// Whether an account that was found by name may be taken over.
+/// Whether an existing account that matches by name may be adopted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Adopt {
@@ -346,7 +346,7 @@ pub enum ClearStyle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InactiveEffect {
-    /// It stays, switched off.
+    /// It stays, deactivated.
     KeepsResource,
     /// It is deleted.
     DeletesResource,

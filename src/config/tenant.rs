@@ -25,7 +25,7 @@ pub struct TenantFile {
     pub time_zone: Option<Zone>,
     /// The directory: exactly one table below, such as `[source.ldap]`.
     pub source: SourceTables,
-    /// Who belongs: without it, every group the directory assigns to the app and everybody assigned directly.
+    /// Who is in scope; if left out, every group that the directory assigns to the app and every user assigned directly.
     #[serde(default)]
     pub scope: ScopeTable,
     /// The app.
@@ -261,11 +261,11 @@ impl JsonSchema for AttributeRule {
     }
 }
 
-/// Whether an existing app group may be taken over.
+/// Whether an existing group of the app may be adopted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdoptGroups {
-    /// A group with the same name (without case) is taken over.
+    /// A group with the same name (without case) is adopted.
     ByName,
     /// Never: a group of that name is a conflict.
     Never,
