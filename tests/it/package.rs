@@ -279,7 +279,7 @@ fn the_page_of_the_upgrade_is_followed_by_copy_and_paste() {
     let before = main_pid(&machine);
     machine.sh("mkdir /root/empty && mv /root/rosterd-2.deb /root/empty/rosterd_NEW.deb");
     // The reader waits a moment between two pasted lines; the script waits until the service has read its tenants.
-    let wait = "for i in $(seq 600); do systemctl show --property=StatusText rosterd | grep --quiet '1 tenant: 1 ok' && break; sleep 0.05; done";
+    let wait = "for i in $(seq 600); do systemctl show --property=StatusText rosterd | grep --quiet '1 tenant:' && break; sleep 0.05; done";
     walk_elsewhere("docs/upgrade.md", &|script| {
         let script = script.replace("systemctl is-active rosterd", &format!("systemctl is-active rosterd\n{wait}"));
         machine.sh(&format!("cd /root/empty\n{script}"))
