@@ -2,10 +2,13 @@
 //!
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 
+mod approvals;
+mod connect;
 mod doctor;
 mod doctor_accounts;
 mod doctor_duplicates;
 mod errands;
+mod error;
 mod explain;
 mod fingerprint;
 mod import;
@@ -14,45 +17,30 @@ mod roll;
 
 pub use doctor::{Checkup, Side, Spot};
 pub use errands::{Retirement, UndoReport};
+pub use error::EngineError;
 pub use explain::{Explained, Nobody};
 pub use import::{ImportEnds, ImportResult, Making, RunTurn, Turn};
 pub use probe::Probing;
 pub use roll::{AppListing, Drifts};
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
-use crate::bounded::{self, Overdue};
 use crate::clock::Clock;
 use crate::config::addresses::{AddressChange, Addresses};
-use crate::config::ca;
 use crate::config::forms::Period;
-use crate::config::secret::{SecretError, Secrets};
-use crate::config::tenant::{AdoptApproval, ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, RunWriter, Witness, address_changes, cycle, preview};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
-use crate::errand::undo::NoSuchRun;
-use crate::guard::GuardLimits;
-use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
-use crate::http::{Observer, Secret, SetupError, Unobserved};
-use crate::model::{ApprovalKind, Op, RunId, TenantName};
+use crate::http::{Observer, Unobserved};
 use crate::plan::{Protected, TenantRules};
 use crate::progress::Progress;
-use crate::scim::{App, AppRead, AppSettings};
-use crate::source::kind::{self, Connect, ConnectError};
-use crate::source::{SnapshotGroup, Source, SourceError};
-use crate::store::{
-    ApprovalRule, Approvals, Decision, Neighbours, Notice, OnThisMachine, Sign, State as _, StateView, StoreError,
-    Stores, TenantMark, TenantStore, Trigger, Weighed,
-};
+use crate::scim::{App, AppRead};
+use crate::source::{SnapshotGroup, Source};
+use crate::store::{Neighbours, Notice, OnThisMachine, Sign, State as _, StateView, Stores, TenantStore, Trigger};
 use crate::tenancy::Tenant;
 use crate::time_limit::TimeLimit;
 use fingerprint::settings_mark;
@@ -77,107 +65,6 @@ impl Wish {
         Ask { trigger, expected_plan: self.expected_plan.as_deref(), only: self.only.as_deref() }
     }
 }
-
-/// Why a tenant could not be run.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// A secret could not be read.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// A connection could not even be prepared.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// A file that the tenant names could not be read.
-    #[error("reading {path}: {error}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A file that the tenant names does not answer.
-    #[error("{0}; nothing was read or sent")]
-    Overdue(#[from] Overdue),
-    /// The token is no token.
-    #[error("the token of the app: {0}")]
-    Token(#[from] crate::http::InvalidSecret),
-    /// The directory can't be used as it is described.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The connection to the directory could not be prepared.
-    #[error(transparent)]
-    Directory(ConnectError),
-    /// The cycle.
-    #[error(transparent)]
-    Cycle(#[from] CycleError),
-    /// The run that is to be taken back.
-    #[error(transparent)]
-    NoSuchRun(#[from] NoSuchRun),
-    /// Nobody can be made in this directory.
-    #[error("rosterd does not write to this directory ({0}); no user was created")]
-    NotWritable(String),
-    /// Somebody stopped it.
-    #[error("interrupted; nothing was changed")]
-    Interrupted,
-    /// Somebody asked that nothing be sent.
-    #[error("{tenant} is paused {mark}; nothing was read or sent")]
-    Paused {
-        /// The tenant.
-        tenant: TenantName,
-        /// Who, when, why.
-        mark: Box<TenantMark>,
-    },
-    /// A credential would go to an address that is not the last run's.
-    #[error("{}; no request was made and no credential was sent", .change.in_words())]
-    Moved {
-        /// The tenant.
-        tenant: TenantName,
-        /// What changed.
-        change: AddressChange,
-    },
-    /// The connection has ended.
-    #[error("{tenant} is retired {mark}; nothing was read or sent")]
-    Retired {
-        /// The tenant.
-        tenant: TenantName,
-        /// Who, when, why.
-        mark: Box<TenantMark>,
-        /// The file that says so, for people.
-        file: String,
-    },
-}
-
-impl EngineError {
-    /// Whether a secret is missing, or directory or app refuse it: trying again with the same one does not help.
-    pub fn is_credential(&self) -> bool {
-        use crate::scim::FailureClass;
-        match self {
-            Self::Secret(_) | Self::Token(_) => true,
-            Self::Source(error) | Self::Cycle(CycleError::Source(error)) => error.is_credential(),
-            Self::Cycle(CycleError::App(error)) => error.class == FailureClass::Unauthorized,
-            _ => false,
-        }
-    }
-
-    /// Whether it ended because somebody asked for the end.
-    pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Cycle(CycleError::Stopped))
-    }
-
-    /// Whether another process works on the tenant.
-    pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Cycle(CycleError::Store(StoreError::Busy { .. })))
-    }
-}
-
-impl From<StoreError> for EngineError {
-    fn from(error: StoreError) -> Self {
-        Self::Cycle(error.into())
-    }
-}
-
-/// The longest that secrets and certificates of a tenant may take to be read.
-const PREPARE_LIMIT: Duration = Duration::from_secs(20);
 
 /// One tenant, ready to run.
 #[derive(Clone)]
@@ -388,81 +275,6 @@ impl Engine {
         }
     }
 
-    /// The directory, connected anew with the secret as it is now.
-    ///
-    /// # Errors
-    /// When the secret can't be read, or the table can't work, or a file that it names does not answer in time.
-    pub async fn source(&self) -> Result<Box<dyn Source>, EngineError> {
-        self.aside(Self::source_now).await
-    }
-
-    /// Directory and app, unless the run is asked to end before they are prepared.
-    async fn both_sides(&self, stop: &CancellationToken) -> Result<(Box<dyn Source>, App), EngineError> {
-        let prepare = async { Ok((self.source().await?, self.app().await?)) };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Err(EngineError::Interrupted),
-            both = prepare => both,
-        }
-    }
-
-    /// Prepares a connection where that may take its time: secrets and certificates are files, which may lie on a share that hangs.
-    async fn aside<T: Send + 'static>(
-        &self,
-        prepare: impl FnOnce(&Self) -> Result<T, EngineError> + Send + 'static,
-    ) -> Result<T, EngineError> {
-        let (engine, subject) = (self.clone(), self.tenant.files());
-        bounded::run(&subject, PREPARE_LIMIT, move || prepare(&engine)).await?
-    }
-
-    fn source_now(&self) -> Result<Box<dyn Source>, EngineError> {
-        let tables = &self.tenant.file.source;
-        let Some((kind, _)) = kind::of(tables) else { return Err(SourceError::no_table("…").into()) };
-        let context = Connect {
-            wanted: self.tenant.groups.clone(),
-            reads: self.reads(),
-            clock: Arc::clone(&self.clock),
-            quotas: &self.quotas,
-            observer: Arc::clone(&self.observers.directory),
-        };
-        Ok(kind.connect(tables, context)?)
-    }
-
-    fn reads(&self) -> Vec<String> {
-        let mut reads: Vec<String> = self.tenant.mapping.attributes_read().iter().cloned().collect();
-        reads.extend(self.tenant.filter.iter().flat_map(|filter| filter.attributes_read()).map(str::to_owned));
-        reads
-    }
-
-    async fn app(&self) -> Result<App, EngineError> {
-        self.aside(|engine| Ok(App::new(engine.app_settings_now()?)?)).await
-    }
-
-    async fn app_settings(&self) -> Result<AppSettings, EngineError> {
-        self.aside(Self::app_settings_now).await
-    }
-
-    fn app_settings_now(&self) -> Result<AppSettings, EngineError> {
-        let target = &self.tenant.file.target;
-        let profile = &self.tenant.profile;
-        let token = target.token.as_ref().map(token).transpose()?;
-        let ca_pem = target.ca_file.as_ref().map(|path| read(path)).transpose()?;
-        let rate = target.rate.as_ref().unwrap_or(&profile.pace.rate);
-        let rate = if self.share < 100 { &rate.share(self.share) } else { rate };
-        Ok(AppSettings {
-            profile: profile.clone(),
-            base_url: target.base_url.clone(),
-            pacer: self
-                .quotas
-                .pacer(&target.base_url, token.as_ref(), rate, self.in_flight())
-                .observed(Arc::clone(&self.observers.app)),
-            token,
-            ca_pem,
-            allow_http_loopback: target.allow_http_loopback,
-            seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
-        })
-    }
-
     /// How long a reading of the directory may take.
     fn time_limit(&self, state: &dyn StateView) -> TimeLimit {
         let configured = self.tenant.profile.read.time_limit.map(Period::duration);
@@ -517,111 +329,4 @@ impl Engine {
             protected: Protected::new(tenant.file.scope.protect.iter().map(String::as_str)),
         }
     }
-
-    /// Guard and approvals as the tenant file has them, beside those of the last run.
-    fn weighing(&self, state: &dyn StateView) -> Weighing {
-        let file = &self.tenant.file;
-        let mut weighing = settings::weigh(&file.guard, &file.approval, &file.scope, state.last_guard().as_ref());
-        weighing.policy.rule.editors = self.tenant.editors(&self.state());
-        weighing
-    }
-
-    fn limits(weighing: &Weighing) -> GuardLimits {
-        GuardLimits {
-            adopt: weighing.approval.adopt,
-            first_sync: weighing.approval.first_sync,
-            ..settings::limits(&weighing.guard, ask_before(weighing.approval))
-        }
-    }
-
-    /// Who has to approve what is held of this tenant, as the next run will ask.
-    ///
-    /// # Errors
-    /// When the state can't be read.
-    pub fn approval_rule(&self) -> Result<ApprovalRule, EngineError> {
-        Ok(self.weighing(&self.state().read_or_new()?).policy.rule)
-    }
-
-    /// How far the approvals of a plan are, where more than one person has to approve.
-    ///
-    /// # Errors
-    /// When the state can't be read.
-    pub fn approvals(&self, plan: &str) -> Result<Option<Approvals>, EngineError> {
-        let rule = self.approval_rule()?;
-        if rule.people() == 1 {
-            return Ok(None);
-        }
-        let state = self.state().read()?;
-        let decisions = state.map(|state| state.decisions(plan)).transpose()?.unwrap_or_default();
-        let given = match rule.weigh(&decisions) {
-            Weighed::Approved(given) | Weighed::Waiting(given) => given.iter().map(Decision::who).collect(),
-            Weighed::Undecided | Weighed::Rejected(_) => Vec::new(),
-        };
-        Ok(Some(Approvals { people: rule.people(), given }))
-    }
-
-    /// What decisions on a plan come to, with one more beside those that are on the disk.
-    ///
-    /// # Errors
-    /// When the state can't be read.
-    pub fn weigh_with(&self, decision: Decision) -> Result<Weighed, EngineError> {
-        let rule = self.approval_rule()?;
-        let state = self.state().read()?;
-        let mut decisions = state.map(|state| state.decisions(&decision.plan)).transpose()?.unwrap_or_default();
-        decisions.push(decision);
-        Ok(rule.weigh(&decisions))
-    }
-
-    /// Puts approvals of an undo into the journal at once, between two runs; a run that is under way does it at its end.
-    ///
-    /// # Errors
-    /// When another process works on the tenant, or the journal can't be written.
-    pub async fn note_approvals_of_undo(&self) -> Result<(), EngineError> {
-        let (state, _notices) = self.state().open("rosterd run", Arc::clone(&self.clock))?;
-        Ok(state.note_approvals_of_undo(&RunId::new(Uuid::now_v7().to_string())).await?)
-    }
-
-    /// Keeps an approval of an undo's plan until another person has added theirs.
-    ///
-    /// # Errors
-    /// When it can't be written down.
-    pub fn keep_approval_of_undo(&self, decision: &Decision) -> Result<(), EngineError> {
-        Ok(self.state().decide_on_undo(decision)?)
-    }
-}
-
-fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
-    // Adoptions have a hold of their own, which knows whose account it is.
-    let always = table.adopt == AdoptApproval::Always;
-    let asked = |kind| match kind {
-        ApprovalKind::Create => table.create,
-        ApprovalKind::Adopt => always,
-        ApprovalKind::Update => table.update,
-        ApprovalKind::Activate => table.activate,
-        ApprovalKind::Deactivate => table.deactivate,
-        ApprovalKind::Delete => table.delete,
-        ApprovalKind::Groups => table.groups,
-        ApprovalKind::Memberships => table.memberships,
-    };
-    Op::ALL.into_iter().filter(|op| *op != Op::AdoptUser && op.approval().is_some_and(asked)).collect()
-}
-
-impl From<ConnectError> for EngineError {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Secret(error) => Self::Secret(error),
-            ConnectError::Setup(error) => Self::Setup(error),
-            ConnectError::File { path, error } => Self::File { path, error },
-            ConnectError::Source(error) => Self::Source(error),
-            error @ ConnectError::Token(_) => Self::Directory(error),
-        }
-    }
-}
-
-fn token(place: &SecretRef) -> Result<Secret, EngineError> {
-    Ok(Secret::new(Secrets::of_this_process().fetch(place)?.as_str())?)
-}
-
-fn read(path: &std::path::Path) -> Result<Vec<u8>, EngineError> {
-    ca::read(path).map_err(|error| EngineError::File { path: path.display().to_string(), error })
 }

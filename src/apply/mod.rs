@@ -13,6 +13,7 @@ mod created;
 mod effects;
 mod elsewhere;
 mod ending;
+mod failing;
 mod found;
 mod known;
 mod losses;
@@ -25,6 +26,7 @@ mod recover;
 mod reply;
 mod retry;
 mod returning;
+mod stop;
 mod telling;
 mod turns;
 mod verify;
@@ -32,6 +34,7 @@ mod verify;
 pub(crate) use recover::is_about_one;
 pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
+pub use stop::RunStop;
 pub use turns::Turns;
 
 use std::collections::{BTreeMap, HashMap};
@@ -39,19 +42,18 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::profile::Profile;
 use crate::guard::{Adoptions, Cleared, Gate};
-use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, RunId};
+use crate::model::{Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, RunId};
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 use crate::progress::Progress;
-use crate::scim::{AppWrite, CallError, FailureClass};
-use crate::store::{AppTakes, Effect, FailureNote, Neighbours, State, StoreError, TenantMark, UserRow};
-use breaker::{Breaker, FailureVerdict};
+use crate::scim::AppWrite;
+use crate::store::{AppTakes, Effect, Neighbours, State, StoreError, TenantMark, UserRow};
+use breaker::Breaker;
 use ending::RunEnding;
 use found::RunFindings;
 use known::PriorKnowledge;
@@ -62,58 +64,6 @@ const BEGUN_PER_CALL: usize = 4;
 
 /// How an operation went: carried out, or held; or what stood in its way.
 pub type OpResult = Result<OpOutcome, Obstacle>;
-
-/// Why a run ended before its plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunStop {
-    /// App or directory no longer takes its credential, or the app's address is wrong: nothing will work.
-    Target(String),
-    /// The app failed too often in a row.
-    Breaker(String),
-    /// The app answers, and failed at every call of this plan.
-    Failing(String),
-    /// What had to be known for the rest could not be read.
-    Cut(String),
-    /// Somebody asked.
-    Asked,
-    /// Somebody paused the tenant while the run was under way: who, when and why.
-    Paused(String),
-}
-
-impl RunStop {
-    /// The end of a run by a call after which no other will work.
-    pub(crate) fn of(error: &CallError) -> Self {
-        Self::Target(match error.class {
-            FailureClass::Unauthorized => {
-                format!("the app no longer accepts the token ({error}); nothing more was sent")
-            }
-            FailureClass::Untrusted => format!("no TLS connection to the app: {error}; nothing more was sent"),
-            _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
-        })
-    }
-}
-
-impl RunStop {
-    /// The end of a run in which the app failed at everything it was asked for.
-    fn of_failing(kinds: &[Op], said: &str) -> Self {
-        let names: Vec<&str> = kinds.iter().map(|op| op.name()).collect();
-        Self::Failing(format!(
-            "the app failed at every call ({}; the last answer: {said}); the rest waits for the next run",
-            names.join(", ")
-        ))
-    }
-}
-
-impl std::fmt::Display for RunStop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Target(why) | Self::Breaker(why) | Self::Failing(why) => f.write_str(why),
-            Self::Cut(why) => write!(f, "{why}; the changes that were already sent stay"),
-            Self::Asked => f.write_str("interrupted; the calls in progress were finished"),
-            Self::Paused(mark) => write!(f, "paused {mark}; the calls in progress were finished, nothing more is sent"),
-        }
-    }
-}
 
 /// What became of a plan.
 #[derive(Debug)]
@@ -407,31 +357,6 @@ impl RunWorker<'_> {
         still
     }
 
-    /// Conflicts found while planning are failures of their objects, with a next try. Whoever waits for a decision before
-    /// they have an account is looked up less and less often, too.
-    async fn note_blocked(&self, operations: &[Operation]) -> Result<(), StoreError> {
-        let now = self.run.clock.now();
-        let effects: Vec<Effect> = operations
-            .iter()
-            .filter_map(|operation| match &operation.blocked {
-                Some(Blocked::Failed(why)) => Some((operation, why)),
-                Some(Blocked::Conflict(why)) => Some((operation, why)),
-                Some(Blocked::Held(why)) if operation.app_id.is_none() => Some((operation, why)),
-                _ => None,
-            })
-            // The same again before their time would only lengthen the journal.
-            .filter(|(operation, why)| {
-                let note = self.known.failures.get(&operation.object);
-                note.is_none_or(|note| note.reason != **why || note.next_try <= now)
-            })
-            .map(|(operation, why)| self.failed(operation, why))
-            .collect();
-        match effects.is_empty() {
-            true => Ok(()),
-            false => self.run.state.noted(&self.run.id, Reason::SetAside, effects).await,
-        }
-    }
-
     fn is_stopped(&self) -> bool {
         if self.run.stop.is_cancelled() {
             self.ending.stop(RunStop::Asked);
@@ -461,66 +386,6 @@ impl RunWorker<'_> {
         let text = error.to_string();
         self.ending.broke(error);
         Err(Obstacle::Text(text))
-    }
-
-    /// An object is in step again: its note goes.
-    fn settle(&self, object: &ObjectRef, effects: &mut Vec<Effect>) {
-        if self.known.failures.contains_key(object) && !self.found.has_failed(object) {
-            effects.push(Effect::Settled { object: object.clone() });
-        }
-    }
-
-    /// The note of a failure: 5 minutes after the first, twice as long each time, a day at most.
-    fn failed(&self, operation: &Operation, reason: &Obstacle) -> Effect {
-        self.failed_for(operation, reason, None)
-    }
-
-    /// As [`Worker::failed`], where an account of the app stands in the way.
-    fn failed_for(&self, operation: &Operation, reason: &Obstacle, found: Option<AppId>) -> Effect {
-        self.failed_object((&operation.object, &operation.name), reason, found)
-    }
-
-    /// The same of an object and its name, for which this run has no operation.
-    fn failed_object(&self, (object, name): (&ObjectRef, &str), reason: &Obstacle, found: Option<AppId>) -> Effect {
-        self.found.note_failed(object);
-        let attempts = self.known.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
-        let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
-        let now = self.run.clock.now();
-        let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
-        let name = Some(name.to_owned()).filter(|name| !name.is_empty());
-        let note = FailureNote { reason: reason.clone(), attempts, next_try, found, name };
-        Effect::Failed { object: object.clone(), note }
-    }
-
-    /// Notes that a call failed, and heeds what many failures mean.
-    fn note_failure(&self, operation: &Operation, error: &CallError) {
-        let verdict = match &operation.action {
-            Action::AddMembers { users } | Action::RemoveMembers { users, .. } => match users.as_slice() {
-                // One member is the object: the same one may fail in many groups.
-                [one] => self.breaker.failed(operation.op(), &ObjectRef::User(one.id.clone()), error),
-                several if chunks::can_be_cut(error, several.len()) => {
-                    self.breaker.failed_in_parts(operation.op(), &operation.object);
-                    FailureVerdict::GoOn
-                }
-                _ => self.breaker.failed(operation.op(), &operation.object, error),
-            },
-            _ => self.breaker.failed(operation.op(), &operation.object, error),
-        };
-        match verdict {
-            FailureVerdict::GoOn => {}
-            FailureVerdict::KindClosed => {
-                let (op, failures) = (operation.op().name(), self.run.repeat.breaker_failures);
-                tracing::warn!(
-                    op,
-                    failures,
-                    "the app fails at this kind of change; the rest of it waits for the next run"
-                );
-            }
-            FailureVerdict::Unreachable => self.ending.stop(RunStop::Breaker(format!(
-                "the app did not answer to calls about {} objects in a row, of more than one kind; the rest waits for the next run",
-                self.run.repeat.breaker_failures
-            ))),
-        }
     }
 
     /// Whether the operation may still be sent, by what the state says at this moment.

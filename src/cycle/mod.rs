@@ -6,8 +6,10 @@
 
 mod budget;
 mod evidence;
+mod facts;
 mod failure;
 mod index;
+mod job;
 mod meanwhile;
 mod names;
 mod observe;
@@ -19,7 +21,9 @@ mod telling;
 mod time;
 mod undone;
 
+pub(crate) use facts::{address_changes, facts_of_state};
 pub use failure::CycleError;
+pub use job::{Ask, CycleJob, RunWriter, Sight, Witness};
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
 pub use report::{Budget, CycleReport, DanglingNames, Tally};
@@ -30,128 +34,20 @@ pub(crate) use undone::put_back;
 use std::collections::HashSet;
 use std::future::Future;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::apply::{self, ApplyOutcome, Repeat, Turns};
-use crate::clock::Clock;
-use crate::config::addresses::{AddressChange, AddressSide, Addresses};
-use crate::config::profile::{DeleteEffect, Profile};
-use crate::desired::{self, Desired, Scope};
-use crate::guard::{self, Cleared, EditImpact, Facts, GuardLimits, Policy};
-use crate::model::{ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SnapshotCounts, SourceId, TenantName};
-use crate::plan::{self, Answers, Operation, Plan, StillNamed, Survey, SurveyOptions, TenantLinks, TenantRules};
-use crate::progress::Progress;
-use crate::scim::{AppRead, AppWrite};
-use crate::source::{Source, take_snapshot_within};
+use crate::apply::{self, ApplyOutcome, Turns};
+use crate::desired::{self, Desired};
+use crate::guard::{self, Cleared, Facts};
+use crate::model::{ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SnapshotCounts, SourceId};
+use crate::plan::{self, Operation, Plan, StillNamed, Survey, SurveyOptions, TenantLinks};
+use crate::source::take_snapshot_within;
 use crate::store::{
-    Approvals, Decision, Effect, FirstSync, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StateView,
-    StoreError, Trigger, Weighed,
+    Approvals, Decision, Effect, FirstSync, Health, IndexDraft, RunSummary, State, StoreError, Trigger, Weighed,
 };
-use crate::time_limit::TimeLimit;
-
-/// Everything a cycle reads and decides by. Nothing in it can write: neither to the app nor to the state.
-///
-/// ```compile_fail
-/// # use rosterd::cycle::CycleJob;
-/// # use rosterd::model::AppId;
-/// async fn reading_only(job: &CycleJob<'_>, id: &AppId) {
-///     job.reader.delete_user(id).await; // no method of `AppRead`
-/// }
-/// ```
-///
-/// ```compile_fail
-/// # use rosterd::cycle::{Ask, CycleJob, RunWriter, preview};
-/// async fn a_preview_that_writes(job: &CycleJob<'_>, writer: RunWriter<'_>, ask: &Ask<'_>) {
-///     preview(job, writer, ask).await; // `preview` takes no writer
-/// }
-/// ```
-///
-/// The same, without what does not compile:
-///
-/// ```
-/// # use rosterd::cycle::{Ask, CycleJob, RunWriter, cycle, preview};
-/// async fn a_preview_and_a_run(job: &CycleJob<'_>, writer: RunWriter<'_>, ask: &Ask<'_>) {
-///     let _ = preview(job, ask).await;
-///     let _ = cycle(job, writer, ask).await;
-/// }
-/// ```
-pub struct CycleJob<'a> {
-    /// The tenant.
-    pub tenant: &'a TenantName,
-    /// The directory.
-    pub source: &'a dyn Source,
-    /// The app, for reading.
-    pub reader: &'a dyn AppRead,
-    /// What we know of it.
-    pub state: &'a dyn StateView,
-    /// Who belongs.
-    pub scope: Scope<'a>,
-    /// What follows.
-    pub rules: TenantRules<'a>,
-    /// When to stop and ask.
-    pub limits: GuardLimits,
-    /// Who has to approve, and what became looser since the last run.
-    pub policy: Policy,
-    /// Who must be visible in every reading.
-    pub sentinels: &'a [String],
-    /// How long the reading of the directory may take.
-    pub time_limit: TimeLimit,
-    /// Calls at once.
-    pub in_flight: usize,
-    /// How failures are repeated.
-    pub repeat: Repeat,
-    /// Fingerprints of everything above that decides over people: with another one everybody is compared anew.
-    pub settings: SettingsMark,
-    /// Where the credentials of both sides go.
-    pub addresses: &'a Addresses,
-    /// Time.
-    pub clock: &'a dyn Clock,
-    /// Who watches.
-    pub progress: &'a dyn Progress,
-    /// Set when no further call may begin.
-    pub stop: &'a CancellationToken,
-    /// What this machine knows of the app's accounts beside the state.
-    pub neighbours: &'a dyn Neighbours,
-    /// Who wants to see what a plan is made of.
-    pub witness: Option<&'a dyn Witness>,
-}
-
-/// What a run holds beside its [`CycleJob`], and a preview does not: the app and the state, for writing.
-#[derive(Clone, Copy)]
-pub struct RunWriter<'a> {
-    /// The app whose reader the job has.
-    pub app: &'a dyn AppWrite,
-    /// The state that the job reads.
-    pub ledger: &'a dyn State,
-}
-
-/// What a plan is made of.
-pub struct Sight<'a> {
-    /// Who belongs.
-    pub desired: &'a Desired<'a>,
-    /// What was asked and answered; `None` when everything is held before anybody is asked.
-    pub questions: Option<(&'a Survey, &'a Answers)>,
-}
-
-/// Somebody who looks on, to explain a plan.
-pub trait Witness: Sync {
-    /// Sees what the plan of this cycle is made of.
-    fn see(&self, sight: &Sight<'_>);
-}
-
-/// What a cycle is asked to do.
-pub struct Ask<'a> {
-    /// Who asks.
-    pub trigger: Trigger,
-    /// Only this plan may be carried out.
-    pub expected_plan: Option<&'a str>,
-    /// Only this person, by directory id or user name.
-    pub only: Option<&'a str>,
-}
 
 /// Runs one cycle.
 ///
@@ -313,48 +209,6 @@ impl CycleJob<'_> {
         let adopt_only = matches!(self.state.health(), Health::AdoptOnly { .. });
         let survey = plan::survey(desired, links, self.state, &self.rules, SurveyOptions { retry_before, adopt_only })?;
         Ok(Survey { named: StillNamed::of(desired, || self.state.sightings()), ..survey })
-    }
-
-    /// What a plan is judged by. Where nothing is planned the rows are left alone: a quiet cycle does not open them (I12).
-    fn facts(&self, desired: &Desired<'_>, plan: &Plan) -> Result<Facts, StoreError> {
-        let reading = Facts {
-            before: self.state.last_counts(),
-            now: desired.snapshot.counts(),
-            unbound: desired.snapshot.unbound().filter(|_| self.scope.is_by_assignment()),
-            edited: self.edited(),
-            on_source_change: self.rules.pushed_on_change(),
-            unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
-            ..Facts::default()
-        };
-        if plan.operations.is_empty() {
-            return Ok(reading);
-        }
-        let Facts { unread, before, now, unbound, edited, on_source_change, .. } = reading;
-        let profile = self.rules.profile;
-        Ok(Facts {
-            unread,
-            before,
-            now,
-            unbound,
-            edited,
-            on_source_change,
-            undone: undone::UndoNotes::of(self.state, desired)?.in_force(),
-            clock: time::doubt(self.clock, self.reader, self.state),
-            delete_waits: self.rules.delete_after.is_some(),
-            ..facts_of_state(self.state, profile, refilled_until(self.clock, self.reader, self.state))?
-        })
-    }
-
-    /// What the operator changed since the last run that was not held for it.
-    fn edited(&self) -> EditImpact {
-        let now = self.settings;
-        match self.state.last_settings() {
-            // Another version of rosterd hashed another form: nothing can be said, and nothing is held for it.
-            Some(before) if before.version != now.version => EditImpact::Upgraded,
-            Some(before) if before.matching != now.matching => EditImpact::Matching,
-            Some(before) if before.all != now.all => EditImpact::Settings,
-            _ => EditImpact::Nothing,
-        }
     }
 
     /// Asks once to whom the token belongs, in a run that asks the app about people anyway.
@@ -572,47 +426,6 @@ impl CycleJob<'_> {
         }
         Ok(report)
     }
-}
-
-/// The sides whose address is not the one on record. A state of before knows the app's by a hash alone, and the directory's not.
-pub(crate) fn address_changes(now: &Addresses, settings: SettingsMark, state: &dyn StateView) -> Vec<AddressChange> {
-    if let Some(before) = state.last_addresses() {
-        return now.changes(&before);
-    }
-    let other = state.last_settings().is_some_and(|before| settings.has_other_target(&before));
-    let change = || AddressChange { side: AddressSide::Target, from: Vec::new(), to: vec![now.mark.target.clone()] };
-    other.then(change).into_iter().collect()
-}
-
-/// What the guard has to know that is in the state: of any plan, wherever it comes from.
-pub(crate) fn facts_of_state(state: &dyn StateView, profile: &Profile, now: Timestamp) -> Result<Facts, StoreError> {
-    let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
-    let counts = state.counts()?;
-    let recent = state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
-    let lately = budget::Lately::of(state, now)?;
-    let identifiers = profile.read.user_match.iter().filter_map(|name| Path::parse(name).ok());
-    Ok(Facts {
-        managed: counts.active,
-        lost: lately.lost.into_keys().collect(),
-        lost_but_active: lately.lost_but_active,
-        lost_again: lately.lost_again,
-        losses_unknown: state.losses_unknown_at().is_some_and(|at| at >= day_ago),
-        returned: lately.returned,
-        lost_lately: lately.lost_lately,
-        activated: lately.activated,
-        identifiers: identifiers.collect(),
-        reduced: state.reduced_since(day_ago)?,
-        own_account: state.own_account()?.flatten(),
-        access: apply::access(profile),
-        delete_is_final: profile.users.delete_effect == DeleteEffect::Irreversible,
-        created: recent.map(|run| run.created).sum(),
-        adopt_only: match state.health() {
-            Health::Trusted => None,
-            Health::AdoptOnly { reason } => Some(reason),
-        },
-        failing: state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
-        ..Facts::default()
-    })
 }
 
 /// Puts decisions into the journal, unless it is a preview that meets them.

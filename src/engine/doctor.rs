@@ -122,7 +122,7 @@ impl Engine {
     fn short_secrets(&self, wanted: &str) -> Vec<Finding> {
         let secrets = self.tenant.secrets().filter(|(path, _)| path.first() == Some(&wanted));
         let short = secrets.filter_map(|(path, place)| {
-            let secret = super::token(place).ok().filter(Secret::is_short)?;
+            let secret = super::connect::token(place).ok().filter(Secret::is_short)?;
             let detail = format!(
                 "{} has fewer than {LONG_ENOUGH} characters, so a response that repeats it looks like one that contains the same \
                  letters by chance",

@@ -2,6 +2,7 @@
 //! and not told anything.
 
 mod background;
+mod ends;
 mod turn;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::MutexGuard;
 use tokio_util::sync::CancellationToken;
 
-pub use self::background::ImportEnds;
+pub use self::ends::ImportEnds;
 pub use self::turn::{RunTurn, Turn};
 use super::{Engine, EngineError};
 use crate::model::{AppId, Attributes, SourceId};

@@ -68,24 +68,11 @@ impl Rendering<'_> {
 
     /// The text with each placeholder replaced, once. What is no placeholder stays as it is.
     fn text(&self, template: &str, escapes: bool) -> String {
-        let mut out = String::new();
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
-            out.push_str(before);
-            let found = after.split_once('}').and_then(|(name, after)| Some((self.value(name, escapes)?, after)));
-            match found {
-                Some((value, after)) => {
-                    out.push_str(&value);
-                    rest = after;
-                }
-                None => {
-                    out.push('{');
-                    rest = after;
-                }
-            }
-        }
-        out.push_str(rest);
-        out
+        let replaced = |piece: &str| {
+            let (before, name) = piece.strip_suffix('}')?.rsplit_once('{')?;
+            Some(before.to_owned() + &self.value(name, escapes)?)
+        };
+        template.split_inclusive('}').map(|piece| replaced(piece).unwrap_or_else(|| piece.to_owned())).collect()
     }
 
     fn value(&self, name: &str, escapes: bool) -> Option<String> {

@@ -58,9 +58,4 @@ impl StillNamed {
     pub fn groups(&self) -> impl Iterator<Item = &SourceId> {
         self.by_group.keys()
     }
-
-    /// Whether this is one of them.
-    pub fn has_names(&self, group: &SourceId) -> bool {
-        self.by_group.contains_key(group)
-    }
 }

@@ -9,6 +9,7 @@ mod groups;
 mod knobs;
 mod seen;
 mod steps;
+mod updates;
 
 use std::collections::BTreeSet;
 

@@ -70,7 +70,6 @@ struct WrittenDecision {
     plan: String,
     verdict: DecisionVerdict,
     by: String,
-    #[serde(default)]
     identity: Option<Identity>,
     reason: String,
     at: Timestamp,
@@ -79,7 +78,6 @@ struct WrittenDecision {
     #[serde(default, rename = "noted")]
     _noted: Option<bool>,
     /// Proves, within one process, that it was written by that process.
-    #[serde(default)]
     seal: Option<String>,
     /// Whether it is about the plan of an undo, which no sync holds.
     #[serde(default)]

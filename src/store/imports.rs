@@ -126,20 +126,16 @@ pub struct ImportNote {
     /// Where it is.
     pub state: ImportState,
     /// What it waits for, if it does.
-    #[serde(default)]
     pub waits_for: Option<ImportWait>,
     /// When it was asked for.
     pub ordered_at: Timestamp,
     /// By which account.
     pub ordered_by: String,
     /// When the first user was tried.
-    #[serde(default)]
     pub started: Option<Timestamp>,
     /// When it ended.
-    #[serde(default)]
     pub ended: Option<Timestamp>,
     /// How many users were chosen, once that is known.
-    #[serde(default)]
     pub total: Option<u64>,
     /// How many have a result.
     pub done: u64,
@@ -153,25 +149,19 @@ pub struct ImportNote {
     #[serde(default)]
     pub not_tried: u64,
     /// Users a minute, since this process works on it.
-    #[serde(default)]
     pub per_minute: Option<f64>,
     /// How long the rest takes at that rate.
-    #[serde(default)]
     pub seconds_left: Option<u64>,
     /// How many daemons went on with it after an interruption.
     #[serde(default)]
     pub resumed: u32,
     /// Why it ended early.
-    #[serde(default)]
     pub reason: Option<ImportEnd>,
     /// The same, in full.
-    #[serde(default)]
     pub error: Option<String>,
     /// The report.
-    #[serde(default)]
     pub report: Option<PathBuf>,
     /// Why there is no report.
-    #[serde(default)]
     pub report_error: Option<String>,
     /// Whether the notification of its end is on its way.
     #[serde(default)]

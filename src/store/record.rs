@@ -175,7 +175,6 @@ pub struct Continued {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub groups_off: bool,
     /// What the tenant file said in the last run that was not held for it.
-    #[serde(default)]
     pub settings: Option<SettingsMark>,
     /// The addresses of both sides in the last run that was not held for them; `None` in records of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -356,10 +355,8 @@ pub struct RunSummary {
     /// One line: why it was held or failed.
     pub note: String,
     /// What the accepted snapshot held; `None` if none was accepted.
-    #[serde(default)]
     pub counts: Option<SnapshotCounts>,
     /// What the tenant file said, unless the run was held for that.
-    #[serde(default)]
     pub settings: Option<SettingsMark>,
     /// How many seconds the directory's reading took that was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

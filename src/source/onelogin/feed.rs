@@ -32,12 +32,19 @@ pub(super) async fn since(
     kinds: &EventKinds,
     from: Timestamp,
 ) -> Result<Vec<ChangeEvent>, SourceError> {
-    let since = from.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
-    let mut list = list_v1("events", &["events"], PAGES).with("since", since);
+    let known = || kinds.lock().unwrap_or_else(PoisonError::into_inner);
+    let good = known().clone().filter(|(_, until)| Instant::now() < *until);
+    let kinds = match good {
+        Some((kinds, _)) => kinds,
+        None => {
+            let kinds = of_interest(web).await?;
+            *known() = Some((kinds.clone(), Instant::now() + KINDS_LAST));
+            kinds
+        }
+    };
+    let list = list_v1("events", &["events"], PAGES).with("since", from.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"));
     // An array by the vendor's description: the parameter is repeated, one number each.
-    for kind in of_interest(web, kinds).await? {
-        list = list.with("event_type_id", kind);
-    }
+    let list = kinds.into_iter().fold(list, |list, kind| list.with("event_type_id", kind));
     let event = |id: &str, event: Object| {
         let at = text(&event, "created_at").and_then(|text| text.parse().ok());
         Ok(ChangeEvent { id: Some(id.to_owned()), at, matters: true })
@@ -53,22 +60,14 @@ pub(super) async fn since(
 }
 
 /// The kinds of interest, by name: their numbers are the account's business.
-async fn of_interest(web: &WebConnection, known: &EventKinds) -> Result<Vec<String>, SourceError> {
-    let known = || known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((kinds, _)) = known().as_ref().filter(|(_, until)| Instant::now() < *until) {
-        return Ok(kinds.clone());
-    }
+async fn of_interest(web: &WebConnection) -> Result<Vec<String>, SourceError> {
     let list = list_v1("kinds of events", &["events", "types"], 1);
-    let reply = web.api.read(&list.question).await?;
-    let (kinds, ..) = list.entries(&web.api, &reply)?;
+    let (kinds, ..) = list.entries(&web.api, &web.api.read(&list.question).await?)?;
     let of_interest = kinds.iter().filter(|kind| text(kind, "name").is_some_and(is_of_interest));
     let ids: Vec<String> = of_interest.filter_map(|kind| Some(id(kind.get("id")?)?.into())).collect();
-    if ids.is_empty() {
-        let why = "not one kind of event speaks of users, roles or apps";
-        return Err(SourceError::Malformed(format!("{}: {why}", list.label)));
-    }
-    *known() = Some((ids.clone(), Instant::now() + KINDS_LAST));
-    Ok(ids)
+    let none =
+        || SourceError::Malformed(format!("{}: not one kind of event speaks of users, roles or apps", list.label));
+    if ids.is_empty() { Err(none()) } else { Ok(ids) }
 }
 
 fn is_of_interest(name: &str) -> bool {

@@ -16,22 +16,16 @@ pub(super) const CUSTOM_PREFIX: &str = "custom_attribute_";
 const NAMES: &str = "firstname lastname email username phone department title samaccountname external_id userprincipalname email_name_part \
     email_domain_part";
 
-/// A macro that can be resolved: texts and names in turn. A parameter that takes its value from one attribute is a macro of that one; an empty one
-/// gives no value.
+/// A macro that can be resolved: texts, each with the name that follows it, if one does. A parameter that takes its value from one attribute is a
+/// macro of that one; an empty one gives no value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Macro(Vec<Part>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    Name(String),
-}
+pub(super) struct Macro(Vec<(String, String)>);
 
 impl std::fmt::Display for Macro {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0.as_slice() {
             [] => f.write_str("the same for every user"),
-            [Part::Name(name)] if !name.ends_with("_part") => match name.strip_prefix(CUSTOM_PREFIX) {
+            [(text, name)] if text.is_empty() && !name.ends_with("_part") => match name.strip_prefix(CUSTOM_PREFIX) {
                 Some(short) => write!(f, "the custom attribute {short}"),
                 None => write!(f, "the user's {name}"),
             },
@@ -43,7 +37,7 @@ impl std::fmt::Display for Macro {
 impl Macro {
     /// The value of an attribute: a field, or a custom attribute by its short name with the prefix that the API gives it.
     pub(super) fn of(name: &str) -> Self {
-        Self(vec![Part::Name(name.to_owned())])
+        Self(vec![(String::new(), name.to_owned())])
     }
 
     /// Reads a macro.
@@ -54,29 +48,24 @@ impl Macro {
         if text.is_empty() {
             return Err("it is a macro, and the API does not show which".to_owned());
         }
-        let unclear = || format!("what OneLogin makes of the macro {text:?} can't be known exactly");
-        let (first, rest) = text.split_once('{').map_or((text, None), |(first, rest)| (first, Some(rest)));
-        let mut parts = vec![Part::Text(first.to_owned())];
-        for piece in rest.into_iter().flat_map(|rest| rest.split('{')) {
-            let (name, after) = piece.split_once('}').filter(|(name, _)| is_known(name)).ok_or_else(unclear)?;
-            parts.extend([Part::Name(name.to_owned()), Part::Text(after.to_owned())]);
-        }
-        let is_odd = |part: &Part| matches!(part, Part::Text(text) if text.contains('}'));
-        if parts.iter().any(is_odd) {
-            return Err(unclear());
-        }
-        parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
-        Ok(Self(parts))
+        let is_known = |name: &str| {
+            let is_custom = name.strip_prefix(CUSTOM_PREFIX).is_some_and(|short| !short.is_empty());
+            is_custom || NAMES.split_whitespace().any(|known| known == name)
+        };
+        let part = |part: &str| {
+            let (text, name) = match part.strip_suffix('}') {
+                Some(part) => part.rsplit_once('{').filter(|(_, name)| is_known(name))?,
+                None => (part, ""),
+            };
+            (!text.contains(['{', '}'])).then(|| (text.to_owned(), name.to_owned()))
+        };
+        let parts = text.split_inclusive('}').map(part).collect::<Option<_>>().map(Self);
+        parts.ok_or_else(|| format!("what OneLogin makes of the macro {text:?} can't be known exactly"))
     }
 
     /// Whether it reads a field of the user.
     pub(super) fn reads(&self, field: &str) -> bool {
-        self.0.iter().any(|part| match part {
-            Part::Name(name) if name.starts_with(CUSTOM_PREFIX) => field == CUSTOM,
-            Part::Name(name) if name.ends_with("_part") => field == "email",
-            Part::Name(name) => name == field,
-            Part::Text(_) => false,
-        })
+        self.0.iter().any(|(_, name)| field_of(name) == field)
     }
 
     /// Its text for one user; `None` if it is blank.
@@ -84,47 +73,47 @@ impl Macro {
     /// # Errors
     /// When it can't be known.
     pub(super) fn expand(&self, user: &Object) -> Result<Option<String>, String> {
-        let of = |part: &Part| match part {
-            Part::Text(text) => Ok(Some(text.clone())),
-            Part::Name(name) => value(user, name),
-        };
-        let parts = self.0.iter().map(of).collect::<Result<Vec<_>, _>>()?;
-        if parts.iter().all(Option::is_none) {
-            return Ok(None);
+        let (mut whole, mut lacks_one) = (String::new(), false);
+        for (text, name) in &self.0 {
+            let value = if name.is_empty() { Some(String::new()) } else { value(user, name)? };
+            lacks_one |= value.is_none();
+            whole.extend([text.as_str(), value.as_deref().unwrap_or_default()]);
         }
-        let whole: Option<String> = parts.into_iter().collect();
-        let whole = whole.filter(|text| !text.trim().is_empty());
-        whole.map(Some).ok_or_else(|| "the user has no value for a part of the macro".to_owned())
+        match (whole.is_empty(), lacks_one) {
+            (true, _) => Ok(None),
+            (false, true) => Err("the user has no value for a part of the macro".to_owned()),
+            (false, false) => Ok(Some(whole)),
+        }
     }
 }
 
-fn is_known(name: &str) -> bool {
-    let is_custom = name.strip_prefix(CUSTOM_PREFIX).is_some_and(|short| !short.is_empty());
-    is_custom || NAMES.split_whitespace().any(|known| known == name)
+/// The field of a user that a name is read from.
+fn field_of(name: &str) -> &str {
+    match name {
+        _ if name.starts_with(CUSTOM_PREFIX) => CUSTOM,
+        "email_name_part" | "email_domain_part" => "email",
+        _ => name,
+    }
 }
 
 /// The value of a name; blank is none.
 fn value(user: &Object, name: &str) -> Result<Option<String>, String> {
-    let is_part = name.ends_with("_part");
-    let shown = match name.strip_prefix(CUSTOM_PREFIX) {
-        Some(short) => match user.get(CUSTOM) {
-            // A name that is not there has no value: so the list shows users without one.
-            Some(Value::Object(all)) => all.get(short).unwrap_or(&Value::Null),
-            Some(Value::Null) => &Value::Null,
-            _ => return Err("the user does not show custom attributes".to_owned()),
-        },
-        None => {
-            let field = if is_part { "email" } else { name };
-            user.get(field).ok_or_else(|| format!("the user does not show the field {field}"))?
-        }
+    let field = field_of(name);
+    let shown = match (name.strip_prefix(CUSTOM_PREFIX), user.get(field)) {
+        // A name that is not there has no value: so the list shows users without one.
+        (Some(short), Some(Value::Object(all))) => all.get(short).unwrap_or(&Value::Null),
+        (_, Some(Value::Null)) => &Value::Null,
+        (None, Some(shown)) => shown,
+        (None, None) => return Err(format!("the user does not show the field {field}")),
+        (Some(_), _) => return Err("the user does not show custom attributes".to_owned()),
     };
-    let text = match text(shown).ok_or_else(|| format!("the user's {name} is no text"))? {
-        Some(text) if is_part => text,
-        whole => return Ok(whole),
-    };
-    let parts = text.split_once('@').filter(|(_, domain)| !domain.contains('@'));
-    let (before, domain) = parts.ok_or_else(|| "the e-mail address has no two parts".to_owned())?;
-    Ok(Some(if name == "email_name_part" { before } else { domain }.to_owned()))
+    let text = text(shown).ok_or_else(|| format!("the user's {name} is no text"))?;
+    let Some(address) = text.as_ref().filter(|_| name.ends_with("_part")) else { return Ok(text) };
+    match (address.split('@').collect::<Vec<_>>().as_slice(), name) {
+        ([before, _], "email_name_part") => Ok(Some((*before).to_owned())),
+        ([_, domain], _) => Ok(Some((*domain).to_owned())),
+        _ => Err("the e-mail address has no two parts".to_owned()),
+    }
 }
 
 /// A value as text; nothing for a blank one. The outer `None` is for what is no single text.

@@ -7,7 +7,6 @@
 //! The events are a reason to read earlier and never the truth: they do not show everything.
 
 mod about;
-mod application;
 mod feed;
 mod macros;
 mod parameters;
@@ -20,12 +19,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::feed::EventKinds;
-use self::parameters::Parameters;
-use self::records::{ALWAYS, CUSTOM, PARAMETERS, ROLES, names};
+use self::parameters::{CHECK, Parameters};
+use self::records::{ALWAYS, CUSTOM, PARAMETERS, ROLES, ids, names};
 use super::SourceError;
 use super::web::{
     ApiRequest, ApiRight, Application, Binding, ChangeEvent, DirectoryInfo, GroupRecord, HttpDirectory, List,
-    ListEnvelope, ListPaging, Object, UserRecord, WebConnection, WebSource, pick,
+    ListEnvelope, ListPaging, Object, UserRecord, WebConnection, WebSource, pick, text,
 };
 use crate::config::directory::SourceTables;
 use crate::config::directory::onelogin::{OneLoginGroups, OneLoginMembers, OneLoginTable};
@@ -68,6 +67,10 @@ fn list_v1(what: &'static str, path: &[&str], pages: u32) -> List {
     List { numbered: true, ..List::new(question, 50, paging, &ENVELOPE) }
 }
 
+fn roles() -> List {
+    list("roles", &["roles"], 650)
+}
+
 impl OneLogin {
     fn by_roles(&self) -> bool {
         self.table.groups == OneLoginGroups::Roles
@@ -85,9 +88,9 @@ impl OneLogin {
 
     /// The fields of a user that are asked for. What no documentation knows is not: the API might refuse the whole question.
     fn fields(&self) -> Vec<&'static str> {
-        let is_always = |name: &str| ALWAYS.split_whitespace().any(|one| one == name);
-        let is_read = |name: &&str| !is_always(name) && (self.reads(name) || self.parameters.reads(name));
-        ALWAYS.split_whitespace().chain(names().filter(is_read)).collect()
+        let is_asked =
+            |name: &&str| ALWAYS.split(' ').any(|one| one == *name) || self.reads(name) || self.parameters.reads(name);
+        names().filter(is_asked).chain([ROLES, "created_at"]).collect()
     }
 
     /// What the two numbers of an account mean (documented for the vendor's own clients).
@@ -139,20 +142,20 @@ impl HttpDirectory for OneLogin {
 
     /// A token that was not granted is another matter than a right that is missing.
     fn explain(error: SourceError, right: ApiRight) -> SourceError {
-        const WHERE: &str = "OneLogin: Developers > API Credentials";
+        const WHERE: &str = "(OneLogin: Developers > API Credentials)";
         let needs = match right {
             ApiRight::Read => "Read Users, Read All or Manage All",
             ApiRight::Members => "Manage All, which reading the members of a role may need",
             ApiRight::Applications => "applications are read with Read All or Manage All",
             ApiRight::Create => "users are created with Manage Users or Manage All",
         };
+        let check = "check client_id and client_secret, and that they are of this account: they may have been revoked";
+        let lack = "the API credentials were granted a token but lack a right";
         match error {
-            SourceError::NotGranted(why) => SourceError::NotGranted(format!(
-                "{why}; check client_id and client_secret, and that they are of this account: they may have been revoked ({WHERE})"
-            )),
-            SourceError::Refused(why) | SourceError::Forbidden(why) => SourceError::Forbidden(format!(
-                "{why}; the API credentials were granted a token but lack a right: {needs} ({WHERE})"
-            )),
+            SourceError::NotGranted(why) => SourceError::NotGranted(format!("{why}; {check} {WHERE}")),
+            SourceError::Refused(why) | SourceError::Forbidden(why) => {
+                SourceError::Forbidden(format!("{why}; {lack}: {needs} {WHERE}"))
+            }
             other => other,
         }
     }
@@ -179,15 +182,15 @@ impl HttpDirectory for OneLogin {
 
     fn groups(&self) -> List {
         match self.by_roles() {
-            true => list("roles", &["roles"], 650),
+            true => roles(),
             // More pages than anybody has: each user has one group, and a page has fifty.
             false => list_v1("groups", &["groups"], 10_000),
         }
     }
 
     fn group(&self, id: &str, group: Object) -> Result<GroupRecord, SourceError> {
-        let name = group.get("name").and_then(Value::as_str).map(str::to_owned);
-        let name = name.ok_or_else(|| SourceError::Malformed(format!("roles: role {id} has no name")))?;
+        let name = group.get("name").and_then(Value::as_str);
+        let name = name.ok_or_else(|| SourceError::Malformed(format!("roles: role {id} has no name")))?.to_owned();
         Ok(GroupRecord { name, record: json!({ "id": id }).to_string(), doubt: None })
     }
 
@@ -200,12 +203,24 @@ impl HttpDirectory for OneLogin {
         Some(list.called(format!("members of the role {:?}", group.name)))
     }
 
+    /// Their ids are numbers, so that one can be named by it.
     fn applications(&self) -> Option<List> {
-        Some(application::all())
+        Some(list("apps", &["apps"], 1000))
     }
 
-    async fn binding(&self, web: &WebConnection, application: Application) -> Result<Option<Binding>, SourceError> {
-        application::binding(web, application).await
+    async fn binding(&self, web: &WebConnection, mut application: Application) -> Result<Option<Binding>, SourceError> {
+        let question = ApiRequest::get("apps", ["api", "2", "apps", &application.id]);
+        let Some(record) = web.record(&question).await? else { return Ok(None) };
+        let groups = match record.get(ROLES).filter(|ids| ids.is_array()) {
+            Some(shown) => ids(shown)
+                .ok_or_else(|| SourceError::Malformed("an app: `role_ids` are no list of ids".to_owned()))?
+                .into_iter()
+                .collect(),
+            // Not every kind of app shows them; the roles themselves can be asked.
+            None => web.ids(&roles().with("app_id", &application.id)).await?,
+        };
+        application.names = vec![text(&record, "name").unwrap_or_default().to_owned()];
+        Ok(Some(Binding { application, groups, users: Default::default(), record }))
     }
 
     /// The list does not tell since when somebody is on it.
@@ -230,18 +245,16 @@ impl HttpDirectory for OneLogin {
 
     /// `custom_attributes.heap_role` is a member of `custom_attributes`. Parameters belong to the application: a user has none of their own.
     fn new_user(&self, attributes: &Object) -> Option<Value> {
-        let mut body = Object::new();
+        let mut body = json!({});
         for (name, value) in attributes {
-            match name.split_once('.') {
-                _ if name.split('.').next() == Some(PARAMETERS) => {}
-                Some((outer, inner)) => {
-                    let slot = body.entry(outer).or_insert_with(|| json!({})).as_object_mut();
-                    slot.map(|slot| slot.insert(inner.to_owned(), value.clone()));
-                }
-                None => drop(body.insert(name.clone(), value.clone())),
+            match name.split_once('.').unwrap_or((name, "")) {
+                (PARAMETERS, _) => {}
+                (outer, "") => body[outer] = value.clone(),
+                (outer, inner) if body.get(outer).is_none_or(Value::is_object) => body[outer][inner] = value.clone(),
+                _ => {}
             }
         }
-        Some(body.into())
+        Some(body)
     }
 
     fn glance(&self, _: &WebConnection, user: &Object, _: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
@@ -265,7 +278,10 @@ impl HttpDirectory for OneLogin {
     }
 
     async fn look(&self, web: &WebConnection, binding: &Binding) -> Vec<Finding> {
-        parameters::examine(web, self, binding).await
+        match Parameters::read(web, self, binding).await {
+            Ok(parameters) => parameters.findings(),
+            Err(error) => vec![Finding::wrong(CHECK, error.to_string(), "see whether the application can be read")],
+        }
     }
 }
 

@@ -34,15 +34,15 @@ pub(super) fn standing(directory: &OneLogin, user: &Object) -> (LifecycleStatus,
         let shown = user.get(name).unwrap_or(&Value::Null);
         number(shown).ok_or_else(|| format!("OneLogin shows {shown} as its `{name}`, which is no number"))
     };
-    match of("status").and_then(|status| Ok((status, of("state")?))) {
+    let odd = match of("status").and_then(|status| Ok((status, of("state")?))) {
         // Neither is one that the vendor documents.
         Ok((status, state)) if state > 3 || (state == 1 && status > 8) => {
-            let why = format!("OneLogin shows status {status} and state {state}, and what they mean is not known");
-            (LifecycleStatus::Active, Some(why))
+            format!("OneLogin shows status {status} and state {state}, and what they mean is not known")
         }
-        Ok((status, state)) => (directory.meaning_of(status, state), None),
-        Err(why) => (LifecycleStatus::Active, Some(why)),
-    }
+        Ok((status, state)) => return (directory.meaning_of(status, state), None),
+        Err(why) => why,
+    };
+    (LifecycleStatus::Active, Some(odd))
 }
 
 /// Takes a user over.
@@ -61,7 +61,7 @@ pub(super) fn user(directory: &OneLogin, id: &str, mut user: Object) -> Result<U
     user.retain(|_, value| !value.is_null());
     for (name, value) in &mut user {
         match value {
-            Value::Number(_) if name == "id" || name.ends_with("_id") => *value = Value::String(value.to_string()),
+            Value::Number(_) if name == "id" || name.ends_with("_id") => *value = value.to_string().into(),
             Value::Object(inner) => inner.retain(|_, value| !value.is_null()),
             _ => {}
         }
@@ -77,7 +77,8 @@ fn number(value: &Value) -> Option<u64> {
     id(value)?.parse().ok()
 }
 
-fn ids(value: &Value) -> Option<Box<[Box<str>]>> {
+/// The ids of a list; none where it is null.
+pub(super) fn ids(value: &Value) -> Option<Box<[Box<str>]>> {
     match value {
         Value::Null => Some(Box::default()),
         _ => value.as_array()?.iter().map(|one| Some(number(one)?.to_string().into())).collect(),

@@ -57,8 +57,8 @@ fn choose<'a>(all: &'a [Application], wanted: &str, about: &DirectoryInfo) -> Re
         [one] => Ok(one),
         several => {
             let ids: Vec<&str> = several.iter().map(|one| one.id.as_str()).collect();
-            let (product, count, listed) = (about.product, ids.len(), ids.join(" and "));
-            let first = ids.first().unwrap_or(&"");
+            let (product, count, listed, first) = (about.product, ids.len(), ids.join(" and "), ids.first());
+            let first = first.unwrap_or(&"");
             Err(format!(
                 "{product} has {count} applications named {wanted:?}: {listed}. Write the id of the right one: application = {first:?}"
             ))
@@ -69,10 +69,9 @@ fn choose<'a>(all: &'a [Application], wanted: &str, about: &DirectoryInfo) -> Re
 fn not_found(all: &[Application], wanted: &str, product: &str) -> String {
     let wanted_name = fold(wanted);
     let likeness = |one: &Application| {
-        let names = one.names.iter().map(|name| fold(name));
-        let like = names.map(|name| match name.contains(&wanted_name) {
-            true => strsim::normalized_damerau_levenshtein(&name, &wanted_name).max(LIKE),
-            false => strsim::normalized_damerau_levenshtein(&name, &wanted_name),
+        let like = one.names.iter().map(|name| fold(name)).map(|name| {
+            let least = if name.contains(&wanted_name) { LIKE } else { 0.0 };
+            strsim::normalized_damerau_levenshtein(&name, &wanted_name).max(least)
         });
         like.fold(0.0, f64::max)
     };

@@ -11,11 +11,11 @@ use serde_json::{Map, Value};
 
 use super::WebConnection;
 use super::api::{Api, ApiRequest};
-use super::paging::{self, ListRows, Manner, Page, PageStart, Pages, Row};
+use super::paging::{self, Manner, Page, PageStart, Pages, Row};
 use super::passes;
 use crate::http::{HttpResponse, http_date};
 use crate::progress::Progress;
-use crate::source::{Incomplete, SourceError};
+use crate::source::SourceError;
 
 /// A JSON object.
 pub(crate) type Object = Map<String, Value>;
@@ -189,6 +189,7 @@ pub(crate) type EntryReader<'a, T> = dyn Fn(&str, Object) -> Result<T, SourceErr
 struct ListRequest<'a, T> {
     api: &'a Api,
     list: &'a List,
+    progress: &'a dyn Progress,
     make: &'a EntryReader<'a, T>,
 }
 
@@ -210,6 +211,7 @@ impl<T: Send> Pages<T> for ListRequest<'_, T> {
         };
         let reply = self.api.read(&question).await?;
         let (entries, total, next) = list.entries(self.api, &reply)?;
+        self.progress.advance(entries.len() as u64);
         let row = |entry: Object| {
             let id = list.id_of(&entry)?;
             let made = list.since.and_then(|name| text(&entry, name)?.parse().ok()).or_else(|| (list.born)(&id));
@@ -231,28 +233,14 @@ impl WebConnection {
         progress: &dyn Progress,
         make: &EntryReader<'_, T>,
     ) -> Result<Vec<(Box<str>, T)>, SourceError> {
-        let request = ListRequest { api: &self.api, list, make };
-        let mut rows = ListRows::new();
-        let mut take = |row: Row<T>| {
-            let is_new = rows.insert(row.id.clone(), row).is_none();
-            progress.advance(is_new.into());
-            is_new
-        };
+        let pages = ListRequest { api: &self.api, list, progress, make };
         let manner = Manner { limit: list.limit, at_once: self.at_once };
         let rows = match &list.paging {
-            ListPaging::Position => paging::read(&request, manner, &mut take).await.map(|_| rows)?,
-            ListPaging::Chained => paging::read_chained(&request, manner, &mut take).await.map(|_| rows)?,
-            ListPaging::Cursor { most, .. } => passes::whole(&request, most.as_ref(), progress).await?,
-            ListPaging::Unproven { pages, .. } => {
-                let pass = passes::once(&request, *pages, progress).await?;
-                if pass.is_cut {
-                    let why = format!("{pages} pages, more than this list ever has");
-                    let (what, received) = (list.label.clone(), pass.received());
-                    return Err(Incomplete::Cut { what, received, why }.into());
-                }
-                pass.rows
-            }
-        };
+            ListPaging::Position => paging::read(&pages, manner).await,
+            ListPaging::Chained => paging::read_chained(&pages, manner).await,
+            ListPaging::Cursor { most, .. } => passes::whole(&pages, most.as_ref()).await,
+            ListPaging::Unproven { pages: most, .. } => passes::unproven(&pages, *most).await,
+        }?;
         Ok(rows.into_iter().map(|(id, row)| (id, row.value)).collect())
     }
 }

@@ -81,58 +81,47 @@ pub(super) struct Manner {
     pub(super) at_once: usize,
 }
 
-/// Takes a row over; says whether it had not come before.
-pub(super) type Take<'a, T> = dyn FnMut(Row<T>) -> bool + Send + 'a;
-
-/// Reads a list by the proof at rest, and chained if something moved. Returns how many different rows came.
+/// Reads a list by the proof at rest, and chained if something moved.
 ///
 /// # Errors
 /// When a page can't be had, or the list can't be read whole.
-pub(super) async fn read<T: Send>(
-    pages: &impl Pages<T>,
-    manner: Manner,
-    take: &mut Take<'_, T>,
-) -> Result<u64, SourceError> {
-    let first = pages.page(PageStart::Position { skip: 0, limit: manner.limit }).await?;
-    match at_rest(pages, manner, first, take).await? {
-        Some(received) => Ok(received),
-        None => {
-            tracing::debug!(
-                list = pages.what(),
-                "rows moved while they were read: reading again, page chained to page"
-            );
-            read_chained(pages, manner, take).await
-        }
+pub(super) async fn read<T: Send>(pages: &impl Pages<T>, manner: Manner) -> Result<ListRows<T>, SourceError> {
+    let mut rows = ListRows::new();
+    if !at_rest(pages, manner, &mut rows).await? {
+        tracing::debug!(list = pages.what(), "rows moved while they were read: reading again, page chained to page");
+        chain_rounds(pages, manner, &mut rows).await?;
     }
+    Ok(rows)
 }
 
-/// `None`: something moved, or nobody can tell.
-async fn at_rest<T: Send>(
-    pages: &impl Pages<T>,
-    manner: Manner,
-    first: Page<T>,
-    take: &mut Take<'_, T>,
-) -> Result<Option<u64>, SourceError> {
-    let Some(total) = first.total else { return Ok(None) };
+/// Reads a list page chained to page.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn read_chained<T: Send>(pages: &impl Pages<T>, manner: Manner) -> Result<ListRows<T>, SourceError> {
+    let mut rows = ListRows::new();
+    chain_rounds(pages, manner, &mut rows).await?;
+    Ok(rows)
+}
+
+/// False: something moved, or nobody can tell.
+async fn at_rest<T: Send>(pages: &impl Pages<T>, manner: Manner, rows: &mut ListRows<T>) -> Result<bool, SourceError> {
+    let first = pages.page(PageStart::Position { skip: 0, limit: manner.limit }).await?;
+    let Some(total) = first.total else { return Ok(false) };
     let step = first.rows.len() as u64;
-    let young = first.at.and_then(|at| at.checked_sub(CLOCK_SLACK).ok());
     if step == 0 {
-        return Ok((total == 0).then_some(0));
+        return Ok(total == 0);
     }
-    let single = step >= total;
-    let mut received = 0;
+    let young = first.at.and_then(|at| at.checked_sub(CLOCK_SLACK).ok());
     // Of a list of one page there is nothing to doubt: it is as it was at one moment.
-    let mut keep = |rows: Vec<Row<T>>| {
-        let mut still = true;
-        for row in rows {
-            still &= single || row.made.zip(young).is_some_and(|(made, young)| made < young);
-            let is_new = take(row);
-            still &= is_new;
-            received += u64::from(is_new);
-        }
-        still
+    let is_single = step >= total;
+    let mut keep = |page: Page<T>| {
+        page.rows.into_iter().fold(page.total == Some(total), |still, row| {
+            let is_old = is_single || row.made.zip(young).is_some_and(|(made, young)| made < young);
+            rows.insert(row.id.clone(), row).is_none() && still && is_old
+        })
     };
-    let mut still = keep(first.rows);
+    let mut still = keep(first);
     // As many as came, not as were asked for: the directory may cap its pages.
     let skips = (1..total.div_ceil(step)).map(|page| page * step);
     let mut rest = stream::iter(skips)
@@ -140,37 +129,32 @@ async fn at_rest<T: Send>(
         .buffered(manner.at_once.max(1));
     while still {
         let Some(page) = rest.try_next().await? else { break };
-        still = page.total == Some(total) && keep(page.rows);
+        still = keep(page);
     }
-    Ok((still && received == total).then_some(received))
+    Ok(still && rows.len() as u64 == total)
 }
 
-/// Reads a list page chained to page. Returns how many different rows came.
-///
-/// # Errors
-/// As [`read`].
-pub(super) async fn read_chained<T: Send>(
+async fn chain_rounds<T: Send>(
     pages: &impl Pages<T>,
     manner: Manner,
-    take: &mut Take<'_, T>,
-) -> Result<u64, SourceError> {
-    let mut short = None;
+    rows: &mut ListRows<T>,
+) -> Result<(), SourceError> {
+    let (mut announced, mut received) = (0, 0);
     for _ in 0..ROUNDS {
-        match chain(pages, manner, take).await? {
-            Ok(received) => return Ok(received),
-            Err(counted) => short = Some(counted),
+        match chain(pages, manner, rows).await? {
+            None => return Ok(()),
+            Some(short) => (announced, received) = short,
         }
     }
-    let (announced, received) = short.unwrap_or_default();
     Err(Incomplete::Count { what: pages.what(), announced, received }.into())
 }
 
-/// How many rows came; or how many there are and how many came, where the order is not what it should be.
+/// `None` when the list is whole; else how many rows there are and how many came, because the order is not what it should be.
 async fn chain<T: Send>(
     pages: &impl Pages<T>,
     manner: Manner,
-    take: &mut Take<'_, T>,
-) -> Result<Result<u64, (u64, u64)>, SourceError> {
+    rows: &mut ListRows<T>,
+) -> Result<Option<(u64, u64)>, SourceError> {
     let mut seen: HashSet<u64> = HashSet::new();
     // How much further back to look when a page does not begin with a row that came before.
     let mut back = 1_u64;
@@ -190,7 +174,7 @@ async fn chain<T: Send>(
         fewest = fewest.into_iter().chain(page.total).min();
         let knows_first = page.rows.first().is_some_and(|row| seen.contains(&id_hash(&row.id)));
         if skip > 0 && !knows_first {
-            // ListRows before this place are gone: what slipped through lies further back.
+            // Rows before this place are gone: what slipped through lies further back.
             skip = skip.min(page.total.unwrap_or(skip)).saturating_sub(back);
             back = back.saturating_mul(4);
             continue;
@@ -200,7 +184,7 @@ async fn chain<T: Send>(
         let reached = skip + came;
         for row in page.rows {
             if seen.insert(id_hash(&row.id)) {
-                take(row);
+                rows.insert(row.id.clone(), row);
             }
         }
         let received = seen.len() as u64;
@@ -210,7 +194,7 @@ async fn chain<T: Send>(
         if is_stuck || page.total.is_some_and(|total| reached >= total) {
             let announced = fewest.unwrap_or(0);
             let is_short = received < announced || page.total.is_some_and(|total| reached < total);
-            return Ok(if is_short { Err((announced, received)) } else { Ok(received) });
+            return Ok(is_short.then_some((announced, received)));
         }
         skip = reached.saturating_sub(1);
     }

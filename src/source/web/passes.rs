@@ -17,7 +17,6 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::paging::{ListRows, Page, PageStart, Pages};
-use crate::progress::Progress;
 use crate::source::{Incomplete, SourceError};
 
 /// How often a list is read before it is given up.
@@ -28,37 +27,31 @@ const STALE_PAGES: u32 = 10;
 /// How far the clock of an answer may be from the clock that dates the entries.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
-/// A list that was read once, from its first page on.
-pub(super) struct Pass<T> {
-    /// Every entry once.
-    pub(super) rows: ListRows<T>,
+/// What the pages of one reading, from the first on, tell of a list.
+#[derive(Default)]
+struct Pass {
     pages: u32,
     /// The announced totals of the first and the last page.
     first: Option<u64>,
     last: Option<u64>,
-    /// Whether all pages announced the same.
-    level: bool,
-    /// Whether some page announced less than the one before it.
+    /// Whether some page announced another total than the one before it; and whether it was a smaller one.
+    moved: bool,
     fell: bool,
-    /// Whether the entries came by id, each later than the one before it.
-    ascending: bool,
+    /// Whether an entry came again, or did not come by its id, later than the one before it.
+    unordered: bool,
     /// Entries younger than this came to be while it was read.
     began: Option<Timestamp>,
-    /// How many those are; `None` where that can't be told.
-    newcomers: Option<u64>,
-    /// Whether more pages would follow.
-    pub(super) is_cut: bool,
+    /// How many those are; and whether some entry does not tell.
+    newcomers: u64,
+    undated: bool,
+    /// How many different entries came.
+    received: u64,
 }
 
-impl<T> Pass<T> {
-    /// How many entries came.
-    pub(super) fn received(&self) -> u64 {
-        self.rows.len() as u64
-    }
-
+impl Pass {
     /// As many different entries as all the pages announced.
     fn adds_up(&self) -> bool {
-        self.level && self.last.is_none_or(|total| total == self.received())
+        !self.moved && self.last.is_none_or(|total| total == self.received)
     }
 
     /// Whether it can't have moved.
@@ -66,33 +59,32 @@ impl<T> Pass<T> {
         if self.pages == 1 {
             return self.adds_up();
         }
-        let (Some(first), Some(last), Some(newcomers)) = (self.first, self.last, self.newcomers) else { return false };
-        self.ascending && !self.fell && last == self.received() && first.checked_add(newcomers) == Some(last)
+        let (Some(first), Some(last)) = (self.first, self.last) else { return false };
+        let counts = last == self.received && first.checked_add(self.newcomers) == Some(last);
+        counts && !(self.unordered || self.fell || self.undated)
     }
 
-    /// Whether nobody is on it beyond those who may be.
-    fn is_within(&self, most: &HashSet<Box<str>>) -> bool {
-        self.adds_up() && self.last.is_some() && self.rows.keys().all(|id| most.contains(id))
-    }
-
-    fn take(&mut self, page: Page<T>) {
+    fn take<T>(&mut self, page: Page<T>, rows: &mut ListRows<T>) {
         if self.pages == 0 {
             (self.first, self.began) = (page.total, page.at.and_then(|at| at.checked_sub(SLACK).ok()));
         } else {
-            self.level &= page.total == self.last;
+            self.moved |= page.total != self.last;
             self.fell |= page.total < self.last;
         }
         self.last = page.total;
         self.pages += 1;
         for row in page.rows {
-            let counted = self.newcomers.zip(row.made.zip(self.began));
-            self.newcomers = counted.map(|(count, (made, began))| count + u64::from(made >= began));
+            match row.made.zip(self.began) {
+                Some((made, began)) => self.newcomers += u64::from(made >= began),
+                None => self.undated = true,
+            }
             // Numbers without leading zeros sort by their length first.
-            let order = |id: &str| (id.len(), id.to_owned());
-            self.ascending &= self.rows.last().is_none_or(|(before, _)| order(before) < order(&row.id));
+            let is_later = |before: &str| (before.len(), before) < (row.id.len(), row.id.as_ref());
+            self.unordered |= rows.last().is_some_and(|(before, _)| !is_later(before));
             // Seen before: rows moved down.
-            self.ascending &= self.rows.insert(row.id.clone(), row).is_none();
+            self.unordered |= rows.insert(row.id.clone(), row).is_some();
         }
+        self.received = rows.len() as u64;
     }
 }
 
@@ -103,61 +95,53 @@ impl<T> Pass<T> {
 pub(super) async fn whole<T: Send>(
     list: &impl Pages<T>,
     most: Option<&HashSet<Box<str>>>,
-    progress: &dyn Progress,
 ) -> Result<ListRows<T>, SourceError> {
     let mut before: Option<HashSet<Box<str>>> = None;
     let mut reading = 1;
     loop {
-        let pass = once(list, u32::MAX, progress).await?;
-        let is_the_same = || before.as_ref().is_some_and(|ids| *ids == pass.rows.keys().cloned().collect());
-        if pass.is_still() || most.is_some_and(|most| pass.is_within(most)) || (pass.adds_up() && is_the_same()) {
-            return Ok(pass.rows);
+        let (pass, rows) = once(list, u32::MAX).await?;
+        let is_the_same = || before.as_ref().is_some_and(|ids| *ids == rows.keys().cloned().collect());
+        // Nobody is on it beyond those who may be.
+        let is_within = |most: &HashSet<_>| pass.last.is_some() && rows.keys().all(|id| most.contains(id));
+        if pass.is_still() || (pass.adds_up() && (most.is_some_and(is_within) || is_the_same())) {
+            return Ok(rows);
         }
         tracing::debug!(list = list.what(), reading, "the list moved while it was read");
         if reading == READINGS {
-            let (what, received) = (list.what(), pass.received());
+            let (what, received) = (list.what(), pass.received);
             return Err(match pass.last {
                 Some(announced) if announced != received => Incomplete::Count { what, announced, received },
                 _ => Incomplete::Cut { what, received, why: format!("a change in each of {READINGS} readings") },
             }
             .into());
         }
-        before = pass.adds_up().then(|| pass.rows.keys().cloned().collect());
+        before = pass.adds_up().then(|| rows.into_keys().collect());
         reading += 1;
     }
 }
 
-/// Reads a list once, at most so many pages.
+/// Reads a list of at most so many pages, without a proof.
 ///
 /// # Errors
-/// What the API said; or that its cursors never end.
-pub(super) async fn once<T: Send>(
-    list: &impl Pages<T>,
-    pages: u32,
-    progress: &dyn Progress,
-) -> Result<Pass<T>, SourceError> {
-    let mut pass = Pass {
-        rows: ListRows::new(),
-        pages: 0,
-        first: None,
-        last: None,
-        level: true,
-        fell: false,
-        ascending: true,
-        began: None,
-        newcomers: Some(0),
-        is_cut: false,
-    };
+/// What the API said; that its cursors never end, or that it has more pages.
+pub(super) async fn unproven<T: Send>(list: &impl Pages<T>, pages: u32) -> Result<ListRows<T>, SourceError> {
+    Ok(once(list, pages).await?.1)
+}
+
+async fn once<T: Send>(list: &impl Pages<T>, pages: u32) -> Result<(Pass, ListRows<T>), SourceError> {
+    let (mut pass, mut rows) = (Pass::default(), ListRows::new());
     let (mut cursor, mut cursors, mut stale): (Option<String>, _, _) = (None, HashSet::new(), 0);
     loop {
         let mut page = list.page(PageStart::Cursor(cursor.as_deref())).await?;
-        let (next, known) = (page.next.take(), pass.rows.len());
-        progress.advance(page.rows.len() as u64);
-        pass.take(page);
-        stale = if pass.rows.len() == known { stale + 1 } else { 0 };
+        let (next, known) = (page.next.take(), pass.received);
+        pass.take(page, &mut rows);
+        stale = if pass.received == known { stale + 1 } else { 0 };
         let why = match next {
-            None => return Ok(pass),
-            Some(_) if pass.pages >= pages => return Ok(Pass { is_cut: true, ..pass }),
+            None => return Ok((pass, rows)),
+            Some(_) if pass.pages >= pages => {
+                let why = format!("{pages} pages, more than this list ever has");
+                return Err(Incomplete::Cut { what: list.what(), received: pass.received, why }.into());
+            }
             Some(_) if stale > STALE_PAGES => format!("{stale} pages in a row had nothing new"),
             Some(next) if cursors.insert(next.clone()) => {
                 cursor = Some(next);

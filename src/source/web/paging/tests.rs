@@ -95,20 +95,17 @@ const MANNER: Manner = Manner { limit: 10, at_once: 3 };
 /// How often each row came, and what the reading said.
 fn run(list: &Scripted, chained: bool, manner: Manner) -> (BTreeMap<Box<str>, u32>, Result<u64, SourceError>) {
     let mut came = BTreeMap::new();
-    let mut known = BTreeSet::new();
-    let mut take = |row: Item| {
-        let is_new = known.insert(row.id.clone());
-        if is_new {
-            *came.entry(row.id).or_default() += 1;
-        }
-        is_new
-    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let read = runtime.block_on(async {
+    let rows = runtime.block_on(async {
         match chained {
-            true => read_chained(list, manner, &mut take).await,
-            false => read(list, manner, &mut take).await,
+            true => read_chained(list, manner).await,
+            false => read(list, manner).await,
         }
+    });
+    let read = rows.map(|rows| {
+        let count = rows.len() as u64;
+        rows.into_values().for_each(|row| *came.entry(row.id).or_default() += 1);
+        count
     });
     (came, read)
 }
@@ -181,11 +178,8 @@ fn a_list_without_order_is_refused_or_whole() {
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut known = BTreeSet::new();
-    let mut take = |row: Item| known.insert(row.id);
-    let read = runtime.block_on(read(&Unsorted(Mutex::new(0)), MANNER, &mut take));
-    match read {
-        Ok(_) => assert_eq!(known.len(), 40),
+    match runtime.block_on(read(&Unsorted(Mutex::new(0)), MANNER)) {
+        Ok(rows) => assert_eq!(rows.len(), 40),
         Err(error) => assert!(matches!(error, SourceError::Incomplete(_)), "{error}"),
     }
 }
