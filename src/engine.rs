@@ -42,7 +42,10 @@ use crate::errand::undo::NoSuchRun;
 use crate::guard::GuardLimits;
 use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
-use crate::http::{Observer, Secret, SetupError, Unobserved};
+use crate::http::pace::Pacer;
+use crate::http::{
+    ClientIdentity, IdentityError, Login, LoginContext, Observer, PrepareError, Secret, SetupError, Unobserved,
+};
 use crate::model::{ApprovalKind, Op, RunId, TenantName};
 use crate::plan::{Protected, TenantRules};
 use crate::progress::Progress;
@@ -154,7 +157,9 @@ impl EngineError {
         match self {
             Self::Secret(_) | Self::Token(_) => true,
             Self::Source(error) | Self::Cycle(CycleError::Source(error)) => error.is_credential(),
-            Self::Cycle(CycleError::App(error)) => error.class == FailureClass::Unauthorized,
+            Self::Cycle(CycleError::App(error)) => {
+                matches!(error.class, FailureClass::Unauthorized | FailureClass::LoginRefused)
+            }
             _ => false,
         }
     }
@@ -167,6 +172,25 @@ impl EngineError {
     /// Whether another process works on the tenant.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Cycle(CycleError::Store(StoreError::Busy { .. })))
+    }
+}
+
+impl From<PrepareError> for EngineError {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Secret(error) => Self::Secret(error),
+            PrepareError::Token(error) => Self::Token(error),
+            PrepareError::Setup(error) => Self::Setup(error),
+        }
+    }
+}
+
+impl From<IdentityError> for EngineError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Secret(error) => Self::Secret(error),
+            IdentityError::Setup(error) => Self::Setup(error),
+        }
     }
 }
 
@@ -445,22 +469,33 @@ impl Engine {
     fn app_settings_now(&self) -> Result<AppSettings, EngineError> {
         let target = &self.tenant.file.target;
         let profile = &self.tenant.profile;
-        let token = target.token.as_ref().map(token).transpose()?;
+        let secrets = Secrets::of_this_process();
         let ca_pem = target.ca_file.as_ref().map(|path| read(path)).transpose()?;
+        let load = |table| ClientIdentity::load(table, &secrets, self.clock.now());
+        let identity = target.client_certificate.as_ref().map(load).transpose()?;
         let rate = target.rate.as_ref().unwrap_or(&profile.pace.rate);
         let rate = if self.share < 100 { &rate.share(self.share) } else { rate };
-        Ok(AppSettings {
+        let mut settings = AppSettings {
             profile: profile.clone(),
             base_url: target.base_url.clone(),
-            pacer: self
-                .quotas
-                .pacer(&target.base_url, token.as_ref(), rate, self.in_flight())
-                .observed(Arc::clone(&self.observers.app)),
-            token,
+            login: Login::Open,
+            identity,
+            pacer: Pacer::new(&[], 1),
             ca_pem,
             allow_http_loopback: target.allow_http_loopback,
             seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
-        })
+        };
+        let transport = &profile.transport;
+        let context = LoginContext {
+            secrets: &secrets,
+            header: [&transport.auth_header, &transport.auth_template],
+            client: &settings.client(),
+            tokens: self.quotas.tokens(),
+        };
+        settings.login = context.login(target.login(), target.second_token.as_ref())?;
+        let pacer = self.quotas.pacer(&target.base_url, settings.login.secret(), rate, self.in_flight());
+        settings.pacer = pacer.observed(Arc::clone(&self.observers.app));
+        Ok(settings)
     }
 
     /// How long a reading of the directory may take.

@@ -72,7 +72,7 @@ pub(crate) fn is_about_one(error: &CallError) -> bool {
         FailureClass::Unauthorized
             | FailureClass::Redirect
             | FailureClass::Unreachable
-            | FailureClass::Untrusted
+            | FailureClass::Untrusted | FailureClass::LoginRefused | FailureClass::LoginFailed
             | FailureClass::Unknown
             | FailureClass::Throttled
     )

@@ -234,6 +234,8 @@ fn refused(address: &str, error: &CallError) -> Finding {
         FailureClass::Redirect => "put the address it redirects to into target.base_url, if it is the app's",
         FailureClass::Unreachable => "fix target.base_url, the network or target.ca_file",
         FailureClass::Untrusted => "fix the server's certificate, target.base_url or target.ca_file",
+        FailureClass::LoginRefused => "fix the client, its secret or key, and the scope in `[target]`, or at the token server",
+        FailureClass::LoginFailed => "fix the token_url in `[target]`, or the token server",
         FailureClass::Throttled => "wait, or set a lower target.rate",
         _ => "run it again; if it persists, ask the app's administrator",
     };

@@ -53,8 +53,7 @@ pub struct Tenant {
 impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
-        let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
-        self.file.source.secrets().into_iter().chain(token)
+        self.file.source.secrets().into_iter().chain(self.file.target.secrets())
     }
 
     /// What a message calls the secrets and other files that the tenant names, together.
@@ -198,5 +197,5 @@ fn make_paths_whole(file: &mut TenantFile, of: &Path) {
     let whole = |path: &mut PathBuf| *path = beside(of, path);
     file.source.make_paths_whole(whole);
     file.target.ca_file.iter_mut().for_each(whole);
-    file.target.token.iter_mut().filter_map(|token| token.file.as_mut()).for_each(whole);
+    file.target.login_paths_mut().into_iter().for_each(whole);
 }

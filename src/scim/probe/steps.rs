@@ -417,7 +417,7 @@ impl Probe<'_> {
                         error.class,
                         FailureClass::Unauthorized
                             | FailureClass::Unreachable
-                            | FailureClass::Untrusted
+                            | FailureClass::Untrusted | FailureClass::LoginRefused | FailureClass::LoginFailed
                             | FailureClass::Redirect
                     ) =>
                 {
@@ -516,7 +516,7 @@ impl Probe<'_> {
                 error.class,
                 FailureClass::Unauthorized
                     | FailureClass::Unreachable
-                    | FailureClass::Untrusted
+                    | FailureClass::Untrusted | FailureClass::LoginRefused | FailureClass::LoginFailed
                     | FailureClass::Redirect
             )
         {
