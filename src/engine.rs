@@ -11,6 +11,7 @@ mod fingerprint;
 mod import;
 mod probe;
 mod roll;
+mod second_token;
 
 pub use doctor::{Checkup, Side, Spot};
 pub use errands::{Retirement, UndoReport};
@@ -18,6 +19,7 @@ pub use explain::{Explained, Nobody};
 pub use import::{ImportEnds, ImportResult, Making, RunTurn, Turn};
 pub use probe::Probing;
 pub use roll::{AppListing, Drifts};
+pub use second_token::{SecondTokenNote, second_token};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,8 +43,8 @@ use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::GuardLimits;
 use crate::guard::settings::{self, Weighing};
-use crate::http::quota::Quotas;
 use crate::http::pace::Pacer;
+use crate::http::quota::Quotas;
 use crate::http::{
     ClientIdentity, IdentityError, Login, LoginContext, Observer, PrepareError, Secret, SetupError, Unobserved,
 };
@@ -275,7 +277,9 @@ impl Engine {
         let (neighbours, addresses) = (self.neighbours(), Addresses::of(&self.tenant.file));
         let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours, &addresses);
         let writer = RunWriter { app: &app, ledger: &state };
-        let report = cycle(&job, writer, &wish.ask()).await?;
+        let ended = cycle(&job, writer, &wish.ask()).await;
+        self.note_key_in_use(&app, state.notes())?;
+        let report = ended?;
         state.note_approvals_of_undo(&report.run).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))

@@ -72,7 +72,9 @@ pub(crate) fn is_about_one(error: &CallError) -> bool {
         FailureClass::Unauthorized
             | FailureClass::Redirect
             | FailureClass::Unreachable
-            | FailureClass::Untrusted | FailureClass::LoginRefused | FailureClass::LoginFailed
+            | FailureClass::Untrusted
+            | FailureClass::LoginRefused
+            | FailureClass::LoginFailed
             | FailureClass::Unknown
             | FailureClass::Throttled
     )

@@ -90,7 +90,10 @@ impl AddressChange {
             AddressSide::Target => "app",
             AddressSide::Source => "directory",
             AddressSide::Login if self.from.is_empty() => {
-                return format!("the app's tokens are now granted by {}, and no token server was asked in the last run", self.to.join(", "));
+                return format!(
+                    "the app's tokens are now granted by {}, and no token server was asked in the last run",
+                    self.to.join(", ")
+                );
             }
             AddressSide::Login => "token server",
         };

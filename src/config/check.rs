@@ -13,13 +13,13 @@ use super::diagnostic::Diagnostic;
 use super::directory::{self, Check};
 use super::document::Document;
 use super::forms::{AppAddress, WebAddress, normal_form};
-use super::login;
+use super::target_login;
 use super::words;
 use crate::model::TenantName;
 
 /// The checks of a tenant file, in the order of the file.
 pub(super) const OF_A_TENANT: [Check; 7] =
-    [directory::check, scope, app_address, spelt_otherwise, login::check, overrides, deletion];
+    [directory::check, scope, app_address, spelt_otherwise, target_login::check, overrides, deletion];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
@@ -66,7 +66,8 @@ fn spelt_otherwise(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
         document.table_at(path).into_iter().flat_map(DeTable::keys).map(|key| key.get_ref().to_string()).collect()
     };
     let of_target: [&[&str]; 3] = [&["base_url"], &["oauth2", "token_url"], &["jwt", "token_url"]];
-    let of_target = of_target.into_iter().map(|key| std::iter::once(&"target").chain(key).map(|part| (*part).to_owned()));
+    let of_target =
+        of_target.into_iter().map(|key| std::iter::once(&"target").chain(key).map(|part| (*part).to_owned()));
     let mut keys: Vec<Vec<String>> = of_target.map(Iterator::collect).collect();
     for source in names(&["source"]) {
         let addresses = names(&["source", &source]).into_iter().filter(|key| key.ends_with("url"));
@@ -166,19 +167,6 @@ fn names_of_attributes(document: &Document<'_>, path: &[&str], found: &mut Vec<D
             found.push(document.at(key.span(), super::diagnostic::Level::Error, message, Some(hint)));
         }
     }
-}
-
-/// A credential must not cross a network in the clear.
-pub(super) fn web_address(document: &Document<'_>, path: &[&str], loopback_key: &[&str], found: &mut Vec<Diagnostic>) {
-    let Some(address) = document.text_at(path).and_then(|url| url.parse::<WebAddress>().ok()) else { return };
-    if address.is_https() || (address.is_loopback() && document.is_true(loopback_key)) {
-        return;
-    }
-    let hint = match address.is_loopback() {
-        true => "write https://, or add `allow_http_loopback = true` for a server on this machine",
-        false => "write https://",
-    };
-    found.push(document.error(path, "plain http would send the credential and users' data in the clear", hint));
 }
 
 pub(super) fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<Item = &'d DeTable<'t>> {

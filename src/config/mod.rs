@@ -13,6 +13,7 @@ pub mod diagnostic;
 pub mod directory;
 pub mod document;
 pub mod drift;
+mod encrypted;
 mod excerpt;
 pub mod expiry;
 pub mod forms;
@@ -30,6 +31,7 @@ pub mod schema;
 pub mod secret;
 pub mod secret_ref;
 mod shape;
+pub mod target_login;
 pub mod tenant;
 pub(crate) mod words;
 

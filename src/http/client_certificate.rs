@@ -52,11 +52,7 @@ impl ClientIdentity {
     ///
     /// # Errors
     /// When a file can't be read, or what is in it can't be used now.
-    pub fn load(
-        table: &ClientCertificateTable,
-        secrets: &Secrets<'_>,
-        now: Timestamp,
-    ) -> Result<Self, IdentityError> {
+    pub fn load(table: &ClientCertificateTable, secrets: &Secrets<'_>, now: Timestamp) -> Result<Self, IdentityError> {
         let identity = Self::read(table, secrets)?;
         identity.validity.check(&table.cert_file, now)?;
         Ok(identity)
@@ -194,7 +190,8 @@ mod tests {
         let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let pem = certificate(&key);
         let identity = ClientIdentity::from_pem(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
-        let at = |day: &str| identity.validity().check(Path::new("client.pem"), format!("{day}T00:00:00Z").parse().unwrap());
+        let at =
+            |day: &str| identity.validity().check(Path::new("client.pem"), format!("{day}T00:00:00Z").parse().unwrap());
         assert_eq!(at("2026-06-01"), Ok(()));
         assert!(at("2027-01-01").unwrap_err().to_string().contains("client.pem expired at 2026-12-31 00:00 UTC"));
         assert!(at("2025-06-01").unwrap_err().to_string().contains("valid from 2026-01-01 00:00 UTC on"));

@@ -9,6 +9,7 @@ mod assertion;
 mod authenticator;
 mod grant;
 mod prepare;
+mod refresh;
 mod tokens;
 
 use std::sync::Arc;
@@ -18,13 +19,16 @@ pub use assertion::{Assertion, SigningKey};
 pub use authenticator::{Authenticator, KeyInUse};
 pub use grant::{Grant, TokenForm};
 pub use prepare::{LoginContext, PrepareError};
+pub use refresh::{RefreshError, RefreshFile};
 pub use tokens::TokenSlots;
 
 use super::failure::FailureClass;
 use super::pace::Pacer;
 use super::retry::Backoff;
 use super::words::refusal;
-use super::{Auth, BodyFault, Client, ClientSettings, HttpRequest, HttpResponse, Method, Secret, SendError, SetupError};
+use super::{
+    Auth, BodyFault, Client, ClientSettings, HttpRequest, HttpResponse, Method, Secret, SendError, SetupError,
+};
 
 /// How the other side knows us.
 #[derive(Clone)]
@@ -209,3 +213,7 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

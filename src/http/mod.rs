@@ -24,7 +24,8 @@ pub use client_certificate::{ClientIdentity, IdentityError};
 pub use date::http_date;
 pub use error::{BodyFault, SendError, SetupError};
 pub use login::{
-    Assertion, Authenticator, CallFailure, Grant, KeyInUse, Login, LoginContext, LoginError, PrepareError, Session, SigningKey, TokenForm, TokenLife, TokenSlots,
+    Assertion, Authenticator, CallFailure, Grant, KeyInUse, Login, LoginContext, LoginError, PrepareError,
+    RefreshError, RefreshFile, Session, SigningKey, TokenForm, TokenLife, TokenSlots,
 };
 pub use observer::{Observer, Unobserved};
 pub use secret::{InvalidSecret, LONG_ENOUGH, Secret};

@@ -11,8 +11,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{Secret, TokenSlots};
 use super::pace::{BucketSpec, Pacer};
+use super::{Secret, TokenSlots};
 use crate::config::profile::RateSetting;
 
 /// A quota nobody asked for in so long begins anew: every bucket is full again by then, and few pauses are longer.

@@ -23,8 +23,8 @@ use crate::http::failure::{CallKind, after_try};
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Jitter, Waited, retry};
 use crate::http::{
-    Authenticator, Client, ClientIdentity, ClientSettings, HttpRequest, HttpResponse, Login, Method, Observer, SetupError,
-    http_date,
+    Authenticator, Client, ClientIdentity, ClientSettings, HttpRequest, HttpResponse, KeyInUse, Login, Method,
+    Observer, SetupError, http_date,
 };
 use crate::model::{AppId, SnapshotCounts};
 use crate::time_limit::TimeLimit;
@@ -286,6 +286,11 @@ impl App {
             last_reading: OnceLock::new(),
             closed: CancellationToken::new(),
         })
+    }
+
+    /// Which of two tokens is in use; `None` where there is one at most, or the app was asked nothing yet.
+    pub fn key_in_use(&self) -> Option<KeyInUse> {
+        self.http.key_in_use().filter(|_| self.stats_now().total > 0)
     }
 
     /// The profile in use.

@@ -55,9 +55,10 @@ impl RequestKind<'_> {
         let class = match error {
             LoginError::Refused(_) => FailureClass::LoginRefused,
             LoginError::Untrusted(_) => FailureClass::Untrusted,
-            LoginError::Throttled(_) | LoginError::Unreachable(_) | LoginError::WrongAddress(_) | LoginError::NoToken(_) => {
-                FailureClass::LoginFailed
-            }
+            LoginError::Throttled(_)
+            | LoginError::Unreachable(_)
+            | LoginError::WrongAddress(_)
+            | LoginError::NoToken(_) => FailureClass::LoginFailed,
         };
         self.error(class, None, format!("no token to send it with: {error}"))
     }

@@ -10,8 +10,8 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
 use crate::config::profile::Profile;
-use crate::http::{Login, Secret};
 use crate::http::pace::{BucketSpec, Pacer};
+use crate::http::{Login, Secret};
 use crate::model::{AppId, Attributes, Path, SourceId};
 
 mod bounds;

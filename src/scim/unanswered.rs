@@ -108,7 +108,9 @@ pub(super) fn is_about_a_key(error: &CallError) -> bool {
         FailureClass::Unauthorized
             | FailureClass::Redirect
             | FailureClass::Unreachable
-            | FailureClass::Untrusted | FailureClass::LoginRefused | FailureClass::LoginFailed
+            | FailureClass::Untrusted
+            | FailureClass::LoginRefused
+            | FailureClass::LoginFailed
             | FailureClass::Throttled
             | FailureClass::Closed
     )

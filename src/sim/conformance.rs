@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::SimApp;
 use crate::config::profile::Profile;
-use crate::http::{Login, Secret};
 use crate::http::pace::Pacer;
+use crate::http::{Login, Secret};
 use crate::sandbox::{Misbehave, Options, start};
 use crate::scim::conformance::{Expectation, UnmetReason, examine};
 use crate::scim::{App, AppSettings};

@@ -13,6 +13,7 @@ use super::placeholders;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
 use crate::config::document::{Document, SourceText};
+use crate::config::login::ClientCertificateTable;
 use crate::config::old_keys::{self, Replaced};
 use crate::config::profile::Profile;
 use crate::config::profiles::AppFolder;
@@ -54,6 +55,19 @@ impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
         self.file.source.secrets().into_iter().chain(self.file.target.secrets())
+    }
+
+    /// The client certificates this tenant shows, each with the keys that lead to it.
+    pub fn client_certificates(&self) -> impl Iterator<Item = (&'static [&'static str], &ClientCertificateTable)> {
+        let target = self.file.target.client_certificate.as_ref();
+        let target = target.map(|table| (&["target", "client_certificate"][..], table));
+        self.file.source.client_certificate().into_iter().chain(target)
+    }
+
+    /// The private keys this tenant needs, each with the keys that lead to it.
+    pub fn private_keys(&self) -> impl Iterator<Item = (Vec<&'static str>, &SecretRef)> {
+        let signing = self.file.target.signing_keys().into_iter().map(|((path, place), _)| (path.to_vec(), place));
+        signing.chain(self.client_certificates().map(|(path, table)| ([path, &["key"]].concat(), &table.key)))
     }
 
     /// What a message calls the secrets and other files that the tenant names, together.

@@ -2,8 +2,8 @@
 //! meet an expectation, that is written down here: a change on either side is noticed.
 
 use rosterd::config::profile::Profile;
-use rosterd::http::{Login, Secret};
 use rosterd::http::pace::Pacer;
+use rosterd::http::{Login, Secret};
 use rosterd::scim::conformance::{Expectation, UnmetReason, examine};
 use rosterd::scim::{App, AppSettings};
 

@@ -42,7 +42,13 @@ pub(super) fn token(reply: &HttpResponse) -> Result<GrantedToken, String> {
     }
     let mut answer: TokenAnswer = serde_json::from_slice(without_mark(&reply.body))
         // Not the library's words: they may quote what stands there.
-        .map_err(|error| format!("the answer is no token: it is not the JSON of RFC 6749 (line {}, column {})", error.line(), error.column()))?;
+        .map_err(|error| {
+            format!(
+                "the answer is no token: it is not the JSON of RFC 6749 (line {}, column {})",
+                error.line(),
+                error.column()
+            )
+        })?;
     if answer.access_token.is_none()
         && let Some(inner) = answer.data.take().and_then(|data| data.into_iter().next())
     {
@@ -131,10 +137,20 @@ mod tests {
 
     #[test]
     fn a_token_lasts_as_long_as_the_server_says_in_any_spelling() {
-        for (expires, lasts) in
-            [("7200", 7200), ("\"3599\"", 3599), ("59.9", 59), ("0", 0), ("-5", 0), ("1e300", 31_536_000), ("null", 3600), ("\"soon\"", 3600)]
-        {
-            assert_eq!(life(&format!(r#"{{"access_token": "t", "token_type": "bearer", "expires_in": {expires}}}"#)), lasts);
+        for (expires, lasts) in [
+            ("7200", 7200),
+            ("\"3599\"", 3599),
+            ("59.9", 59),
+            ("0", 0),
+            ("-5", 0),
+            ("1e300", 31_536_000),
+            ("null", 3600),
+            ("\"soon\"", 3600),
+        ] {
+            assert_eq!(
+                life(&format!(r#"{{"access_token": "t", "token_type": "bearer", "expires_in": {expires}}}"#)),
+                lasts
+            );
         }
         assert_eq!(life(r#"{"access_token": "t"}"#), 3600);
         assert_eq!(life(r#"{"data": [{"access_token": "t", "token_type": "Bearer", "expires_in": 60}]}"#), 60);

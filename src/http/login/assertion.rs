@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -86,8 +84,9 @@ impl Key {
                 "the private key is encrypted with a passphrase; write it without one, in a file that only the service can read",
             ));
         }
-        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| SetupError::new("there is no private key in it; it is a PEM text with a `PRIVATE KEY` section"))?;
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
+            SetupError::new("there is no private key in it; it is a PEM text with a `PRIVATE KEY` section")
+        })?;
         let rsa = match &der {
             PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).ok(),
             PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()).ok(),
@@ -106,14 +105,16 @@ impl Key {
             (SigningAlgorithm::RS256 | SigningAlgorithm::PS256, Some(key), _) => {
                 let bits = key.public_modulus_len() * 8;
                 match bits < SMALLEST_RSA {
-                    true => Err(SetupError::new(format!("the RSA key has {bits} bits; RFC 7518 asks for {SMALLEST_RSA} or more"))),
+                    true => Err(SetupError::new(format!(
+                        "the RSA key has {bits} bits; RFC 7518 asks for {SMALLEST_RSA} or more"
+                    ))),
                     false => Ok(Self::Rsa(key)),
                 }
             }
             (SigningAlgorithm::ES256, _, Some(key)) => Ok(Self::EcP256(key)),
-            (SigningAlgorithm::ES256, Some(_), None) => {
-                Err(SetupError::new("the private key is an RSA key, and ES256 signs with one of the curve P-256: set `algorithm` to RS256 or PS256"))
-            }
+            (SigningAlgorithm::ES256, Some(_), None) => Err(SetupError::new(
+                "the private key is an RSA key, and ES256 signs with one of the curve P-256: set `algorithm` to RS256 or PS256",
+            )),
             (SigningAlgorithm::RS256 | SigningAlgorithm::PS256, None, Some(_)) => Err(SetupError::new(format!(
                 "the private key is one of the curve P-256, and {} signs with an RSA key: set `algorithm` to ES256",
                 algorithm.name()

@@ -27,7 +27,7 @@ enum Means {
     Fixed,
     /// Two keys, while one is replaced by the other.
     Rotating(Box<SecondKey>),
-    Granted(Box<Granting>),
+    Granted(Arc<Granting>),
 }
 
 struct SecondKey {
@@ -74,7 +74,7 @@ impl Authenticator {
                 };
                 (Some(first), Means::Rotating(Box::new(second)))
             }
-            Login::Granted(grant) => (None, Means::Granted(Box::new(Granting::new(*grant)?))),
+            Login::Granted(grant) => (None, Means::Granted(Arc::new(Granting::new(*grant)?))),
         };
         let bare = Client::new(&ClientSettings { auth, ..client.clone() })?;
         let bare = match &means {
@@ -154,7 +154,8 @@ impl Authenticator {
         let client = match &*latest {
             Some((serial, client)) if *serial == token.serial => Arc::clone(client),
             _ => {
-                let client = self.bare.with_auth(&token.auth).map_err(|error| LoginError::NoToken(error.to_string()))?;
+                let client =
+                    self.bare.with_auth(&token.auth).map_err(|error| LoginError::NoToken(error.to_string()))?;
                 let client = Arc::new(client);
                 *latest = Some((token.serial, Arc::clone(&client)));
                 client

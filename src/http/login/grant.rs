@@ -14,13 +14,15 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use super::LoginError;
 use super::answer::{self, GrantedToken};
 use super::assertion::Assertion;
+use super::refresh::RefreshFile;
 use super::tokens::TokenSlot;
 use crate::clock::{self, Clock as _, SystemClock};
 use crate::http::failure::{AfterFailure, CallKind, FailureClass, after_try};
 use crate::http::retry::{Backoff, Waited, retry};
 use crate::http::words::refusal;
 use crate::http::{
-    Auth, BodyFault, Client, ClientSettings, HttpRequest, HttpResponse, Method, Secret, SendError, SetupError, Spellings,
+    Auth, BodyFault, Client, ClientSettings, HttpRequest, HttpResponse, Method, Secret, SendError, SetupError,
+    Spellings,
 };
 
 /// How often a token is asked for in a row.
@@ -66,6 +68,8 @@ pub struct TokenForm {
     pub client_secret: Option<Secret>,
     /// What stands for its secret (RFC 7523 §2.2).
     pub client_assertion: Option<Assertion>,
+    /// A refresh token that stands for what was granted before (RFC 6749 §6).
+    pub refresh: Option<RefreshFile>,
     /// What the token is granted for (RFC 7523 §2.1); without it, it is granted for the client's own credentials.
     pub assertion: Option<Assertion>,
 }
@@ -99,7 +103,8 @@ impl Grant {
         let auth = match header {
             None => None,
             Some((id, secret)) => {
-                let [id, password] = [id, secret.expose()].map(|text| byte_serialize(text.as_bytes()).collect::<String>());
+                let [id, password] =
+                    [id, secret.expose()].map(|text| byte_serialize(text.as_bytes()).collect::<String>());
                 let password = Secret::new(password).map_err(|why| SetupError::new(why.to_string()))?;
                 Some(basic(&id, &password))
             }
@@ -107,7 +112,12 @@ impl Grant {
         Self::new(address, auth, TokenRequest::Form(Box::new(form)), client)
     }
 
-    fn new(address: &str, auth: Option<Auth>, request: TokenRequest, client: &ClientSettings) -> Result<Self, SetupError> {
+    fn new(
+        address: &str,
+        auth: Option<Auth>,
+        request: TokenRequest,
+        client: &ClientSettings,
+    ) -> Result<Self, SetupError> {
         let wrong = || SetupError::new(format!("the address {address:?} can't be used for tokens: it has no path"));
         let mut url = Url::parse(address).map_err(|_| wrong())?;
         let path = url.path().trim_end_matches('/').to_owned();
@@ -155,6 +165,8 @@ impl Grant {
                     part(name.as_bytes());
                     part(value.as_bytes());
                 });
+                let refresh = form.refresh.as_ref().map(|file| file.path().as_os_str().as_encoded_bytes());
+                part(refresh.unwrap_or_default());
                 part(form.client_id.as_deref().unwrap_or_default().as_bytes());
                 part(form.client_secret.as_ref().map(Secret::expose).unwrap_or_default().as_bytes());
                 for assertion in [&form.client_assertion, &form.assertion] {
@@ -182,15 +194,23 @@ struct Body {
 }
 
 impl TokenForm {
-    /// The form by the clock `now`.
-    fn body(&self, now: Timestamp) -> Result<Body, SetupError> {
+    /// The form by the clock `now`, with the refresh token as it is now.
+    fn body(&self, now: Timestamp, refresh: Option<&Secret>) -> Result<Body, SetupError> {
         let mut secrets = Vec::new();
         let mut form = Serializer::new(String::new());
         if !self.parameters.contains_key("grant_type") {
-            form.append_pair("grant_type", match self.assertion {
-                Some(_) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
-                None => "client_credentials",
-            });
+            form.append_pair(
+                "grant_type",
+                match (refresh, &self.assertion) {
+                    (Some(_), _) => "refresh_token",
+                    (None, Some(_)) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                    (None, None) => "client_credentials",
+                },
+            );
+        }
+        if let Some(refresh) = refresh {
+            form.append_pair("refresh_token", refresh.expose());
+            secrets.push(refresh.clone());
         }
         form.extend_pairs(&self.parameters);
         form.extend_pairs(self.client_id.iter().map(|id| ("client_id", id)));
@@ -249,12 +269,27 @@ impl Granting {
         &self.grant.slot
     }
 
-    /// Asks for a token until there is one, or nothing more is to be done.
-    pub(super) async fn fetch(&self, backoff: Backoff) -> Result<GrantedToken, LoginError> {
+    /// Asks for a token until there is one, or nothing more is to be done. With a refresh token that goes on when the caller is gone: an answer that
+    /// nobody takes would be the only place of the next one.
+    pub(super) async fn fetch(self: &Arc<Self>, backoff: Backoff) -> Result<GrantedToken, LoginError> {
+        if !self.refreshes() {
+            return self.fetch_here(backoff).await;
+        }
+        let own = Arc::clone(self);
+        let fetched = tokio::spawn(async move { own.fetch_here(backoff).await }).await;
+        fetched
+            .unwrap_or_else(|error| Err(LoginError::Unreachable(format!("the request for a token was ended: {error}"))))
+    }
+
+    async fn fetch_here(&self, backoff: Backoff) -> Result<GrantedToken, LoginError> {
         match self.fetch_by_our_clock(backoff).await {
             Err(LoginError::Refused(why)) => match self.skew() {
                 Some(skew) => {
-                    tracing::warn!(host = self.endpoint.host(), why, "an assertion was refused: signing it by the server's clock");
+                    tracing::warn!(
+                        host = self.endpoint.host(),
+                        why,
+                        "an assertion was refused: signing it by the server's clock"
+                    );
                     *self.offset.lock().unwrap_or_else(PoisonError::into_inner) = skew;
                     self.fetch_by_our_clock(backoff).await.map_err(|error| self.with_skew(error, skew))
                 }
@@ -262,6 +297,10 @@ impl Granting {
             },
             ended => ended,
         }
+    }
+
+    fn refreshes(&self) -> bool {
+        matches!(&self.grant.request, TokenRequest::Form(form) if form.refresh.is_some())
     }
 
     /// By how much the server's clock is ahead, where that may be why an assertion was refused and is not taken into account yet.
@@ -274,14 +313,16 @@ impl Granting {
 
     fn with_skew(&self, error: LoginError, skew: SignedDuration) -> LoginError {
         let LoginError::Refused(why) = error else { return error };
-        let (size, way) = (clock::duration(skew.unsigned_abs().as_secs()), if skew.is_negative() { "behind" } else { "ahead" });
+        let (size, way) =
+            (clock::duration(skew.unsigned_abs().as_secs()), if skew.is_negative() { "behind" } else { "ahead" });
         LoginError::Refused(format!("{why}; the server's clock is {size} {way}, which the assertion took into account"))
     }
 
     async fn fetch_by_our_clock(&self, backoff: Backoff) -> Result<GrantedToken, LoginError> {
         let judge = |refused: &NotGranted, tried| match refused.no_token {
             true => AfterFailure::Fail,
-            false => after_try(refused.class, CallKind::Read, tried, TRIES),
+            // A refresh token may have been replaced by an answer that was lost; the next run tries it again.
+            false => after_try(refused.class, CallKind::Read, tried, if self.refreshes() { 1 } else { TRIES }),
         };
         let wait = |_, refused: NotGranted, tried: u32| async move {
             // One caller asks for all, so there is nobody to keep out of step with: no jitter.
@@ -311,9 +352,9 @@ impl Granting {
             FailureClass::Server | FailureClass::Unknown | FailureClass::Unreachable | FailureClass::NotScim => {
                 LoginError::Unreachable(format!("{text} (tried {tried} times)"))
             }
-            FailureClass::Redirect => {
-                LoginError::WrongAddress(format!("{text}; redirects are not followed, so that the credential stays with its host"))
-            }
+            FailureClass::Redirect => LoginError::WrongAddress(format!(
+                "{text}; redirects are not followed, so that the credential stays with its host"
+            )),
             _ => LoginError::WrongAddress(format!("{text}; is the address right?")),
         }
     }
@@ -327,6 +368,14 @@ impl Granting {
             retry_after: None,
             no_token: true,
         };
+        let refresh = match &self.grant.request {
+            TokenRequest::Form(form) => form.refresh.as_ref(),
+            TokenRequest::Fixed(..) => None,
+        };
+        let exchange = match refresh {
+            Some(file) => Some(file.begin().await.map_err(|error| no_token(error.to_string()))?),
+            None => None,
+        };
         let now = SystemClock.now();
         let offset = *self.offset.lock().unwrap_or_else(PoisonError::into_inner);
         let body = match &self.grant.request {
@@ -335,11 +384,20 @@ impl Granting {
             }
             TokenRequest::Form(form) => {
                 let now = now.saturating_add(offset).unwrap_or(now);
-                form.body(now).map_err(|error| no_token(error.to_string()))?
+                form.body(now, exchange.as_ref().map(|exchange| &exchange.token))
+                    .map_err(|error| no_token(error.to_string()))?
             }
         };
         let reply = self.send(body).await?;
-        answer::token(&reply).map_err(no_token)
+        let granted = answer::token(&reply).map_err(no_token)?;
+        if let Some(exchange) = exchange {
+            exchange.end(granted.refresh.clone()).await.map_err(|error| {
+                no_token(format!(
+                    "{error}; the token server replaced it, so the old one may be of no use: get a new one"
+                ))
+            })?;
+        }
+        Ok(granted)
     }
 
     /// A whole, good answer.
@@ -369,14 +427,22 @@ impl Granting {
         let (class, why, no_token) = match (&reply.fault, is_good) {
             (None, true) => return Ok(reply),
             // An answer that breaks off is as good as none.
-            (Some(fault @ BodyFault::Cut(_)), true) => (FailureClass::Unknown, format!("{}: {fault}", reply.status), false),
+            (Some(fault @ BodyFault::Cut(_)), true) => {
+                (FailureClass::Unknown, format!("{}: {fault}", reply.status), false)
+            }
             (Some(fault), true) => (FailureClass::NotScim, fault.to_string(), true),
             (_, false) => {
                 let said = answer::refusal(&reply).unwrap_or_else(|| refusal(&reply));
                 (FailureClass::of(reply.status), said, false)
             }
         };
-        Err(NotGranted { class, status: Some(reply.status), why: hidden(why), retry_after: reply.retry_after, no_token })
+        Err(NotGranted {
+            class,
+            status: Some(reply.status),
+            why: hidden(why),
+            retry_after: reply.retry_after,
+            no_token,
+        })
     }
 }
 
@@ -408,7 +474,7 @@ mod tests {
             client_secret: Some(Secret::new("s3=cr&t+").unwrap()),
             ..TokenForm::default()
         };
-        let text = |form: &TokenForm| String::from_utf8(form.body(Timestamp::UNIX_EPOCH).unwrap().bytes).unwrap();
+        let text = |form: &TokenForm| String::from_utf8(form.body(Timestamp::UNIX_EPOCH, None).unwrap().bytes).unwrap();
         assert_eq!(
             text(&form),
             "grant_type=client_credentials&audience=https%3A%2F%2Fapp%2F%3Fa%26b&scope=users+groups&client_id=us+%26+co&client_secret=s3%3Dcr%26t%2B"

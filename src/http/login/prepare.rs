@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assertion, Grant, Login, SigningKey, TokenForm, TokenSlots};
+use super::{Assertion, Grant, Login, RefreshFile, SigningKey, TokenForm, TokenSlots};
 use crate::config::login::{ClientAuth, JwtTable, LoginTable, OAuth2Table, SigningAlgorithm};
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::secret_ref::SecretRef;
@@ -64,7 +64,12 @@ impl LoginContext<'_> {
         Ok(Secret::new(self.secrets.fetch(place)?.as_str())?)
     }
 
-    fn key(&self, place: &SecretRef, algorithm: SigningAlgorithm, id: Option<&String>) -> Result<SigningKey, PrepareError> {
+    fn key(
+        &self,
+        place: &SecretRef,
+        algorithm: SigningAlgorithm,
+        id: Option<&String>,
+    ) -> Result<SigningKey, PrepareError> {
         Ok(SigningKey::from_pem(&self.secrets.fetch_key(place)?, algorithm, id.cloned())?)
     }
 
@@ -75,15 +80,22 @@ impl LoginContext<'_> {
         }
         let secret = table.client_secret.as_ref().map(|place| self.secret(place)).transpose()?;
         let mut form = TokenForm { parameters, ..TokenForm::default() };
+        form.refresh = table.refresh_token.as_ref().and_then(|place| place.file.clone()).map(RefreshFile::new);
         let id = table.client_id.clone();
         let header = match table.client_auth {
+            // A public client has no secret, and says who it is in the form (RFC 6749 §3.2.1).
+            ClientAuth::Basic if secret.is_none() => {
+                form.client_id = Some(id);
+                None
+            }
             ClientAuth::Basic => secret.as_ref().map(|secret| (id.as_str(), secret)),
             ClientAuth::Body => {
                 (form.client_id, form.client_secret) = (Some(id), secret);
                 None
             }
             ClientAuth::PrivateKeyJwt => {
-                let place = table.key.as_ref().ok_or_else(|| SetupError::new("`private_key_jwt` needs a private key"))?;
+                let place =
+                    table.key.as_ref().ok_or_else(|| SetupError::new("`private_key_jwt` needs a private key"))?;
                 form.client_assertion = Some(Assertion {
                     key: self.key(place, table.algorithm, table.key_id.as_ref())?,
                     issuer: id.clone(),

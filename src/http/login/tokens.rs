@@ -67,7 +67,7 @@ struct SlotState {
 
 impl TokenSlot {
     /// The token that is good now, asked for if there is none.
-    pub(super) async fn token(&self, granting: &Granting, backoff: Backoff) -> Result<Arc<HeldToken>, LoginError> {
+    pub(super) async fn token(&self, granting: &Arc<Granting>, backoff: Backoff) -> Result<Arc<HeldToken>, LoginError> {
         // Held while a token is fetched: the others wait for that one instead of asking for their own.
         let mut state = self.0.lock().await;
         let now = Instant::now();
@@ -93,7 +93,7 @@ impl TokenSlot {
     pub(super) async fn other_than(
         &self,
         refused: &HeldToken,
-        granting: &Granting,
+        granting: &Arc<Granting>,
         backoff: Backoff,
     ) -> Result<Option<Arc<HeldToken>>, LoginError> {
         let mut state = self.0.lock().await;
@@ -119,7 +119,7 @@ impl TokenSlot {
 impl SlotState {
     async fn renew(
         &mut self,
-        granting: &Granting,
+        granting: &Arc<Granting>,
         backoff: Backoff,
         after_refusal: bool,
     ) -> Result<Arc<HeldToken>, LoginError> {

@@ -195,7 +195,10 @@ impl fmt::Display for HoldReason {
                 f,
                 "{}; no request was made and no credential was sent. The client's secret or key would go there: approve if it is the app's",
                 match from.is_empty() {
-                    true => format!("the app's tokens are now granted by {}, and no token server was asked in the last run", to.join(", ")),
+                    true => format!(
+                        "the app's tokens are now granted by {}, and no token server was asked in the last run",
+                        to.join(", ")
+                    ),
                     false => moved("token server", from, to),
                 }
             ),

@@ -417,7 +417,9 @@ impl Probe<'_> {
                         error.class,
                         FailureClass::Unauthorized
                             | FailureClass::Unreachable
-                            | FailureClass::Untrusted | FailureClass::LoginRefused | FailureClass::LoginFailed
+                            | FailureClass::Untrusted
+                            | FailureClass::LoginRefused
+                            | FailureClass::LoginFailed
                             | FailureClass::Redirect
                     ) =>
                 {
@@ -516,7 +518,9 @@ impl Probe<'_> {
                 error.class,
                 FailureClass::Unauthorized
                     | FailureClass::Unreachable
-                    | FailureClass::Untrusted | FailureClass::LoginRefused | FailureClass::LoginFailed
+                    | FailureClass::Untrusted
+                    | FailureClass::LoginRefused
+                    | FailureClass::LoginFailed
                     | FailureClass::Redirect
             )
         {
