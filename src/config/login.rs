@@ -35,7 +35,7 @@ pub struct OAuth2Table {
     /// How the client shows that it is one.
     #[serde(default)]
     pub client_auth: ClientAuth,
-    /// A refresh token to get tokens with, instead of the client's credentials alone. Only `{ file = … }`, in a folder in which nobody but the
+    /// A refresh token to get tokens with, instead of the client's credentials alone. Only `{ file = … }`, in a folder in which only the
     /// user of the service may write: the token server may replace it at each use, and then the new one takes the place of the file.
     pub refresh_token: Option<SecretRef>,
     /// The private key of `client_auth = "private_key_jwt"`: PEM with PKCS#8, PKCS#1 or SEC1.

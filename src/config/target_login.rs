@@ -109,7 +109,7 @@ pub(super) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
     {
         found.push(document.error(
             &["target"],
-            "nothing in `[target]` says how the app knows rosterd: the key `token` is missing",
+            "the key `token` is missing in `[target]`: nothing says how the app knows rosterd",
             "only an app on this machine can do without: write `token = { credential = \"name\" }`, { file = \"path\" } or { env = \"NAME\" }; \
              or `basic`, `oauth2`, `jwt` or `client_certificate` (docs/logging-in.md)",
         ));

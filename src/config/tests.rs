@@ -544,7 +544,10 @@ fn the_commented_keys_of_the_sample_are_right_too() {
     // The other directories are left out: only one is possible.
     let (ldap, others) = one_source.split_once("# [source.jumpcloud]").unwrap();
     let (_, rest) = others.split_once("# [source.file]").unwrap();
-    let one_source = format!("{ldap}{rest}");
+    // Of the ways to log in too.
+    let (with_token, other_ways) = rest.split_once("# [target.basic]").unwrap();
+    let (_, rest) = other_ways.split_once("# [target.override_profile]").unwrap();
+    let one_source = format!("{ldap}{with_token}# [target.override_profile]{rest}");
     let live: String = one_source
         .lines()
         // What excludes what is written is not possible beside it.
