@@ -17,10 +17,9 @@ use std::time::Duration;
 
 pub use assertion::{Assertion, SigningKey};
 pub use authenticator::{Authenticator, KeyInUse};
-pub use grant::{Grant, TokenForm};
+pub use grant::{Grant, TokenForm, TokenSlots};
 pub use prepare::{LoginContext, PrepareError};
 pub use refresh::{RefreshError, RefreshFile};
-pub use tokens::TokenSlots;
 
 use super::failure::FailureClass;
 use super::pace::Pacer;

@@ -128,7 +128,7 @@ impl Authenticator {
             Means::Fixed | Means::Rotating(_) => {
                 Ok(Credentialed { client: Arc::clone(&self.bare), token: None, is_second: false })
             }
-            Means::Granted(granting) => self.with_token(granting.slot().token(granting, self.backoff).await?),
+            Means::Granted(granting) => self.with_token(granting.slot().token(|| granting.fetch(self.backoff)).await?),
         }
     }
 
@@ -142,7 +142,7 @@ impl Authenticator {
                 Ok(Some(Credentialed { client: Arc::clone(&second.client), token: None, is_second: true }))
             }
             (Means::Granted(granting), Some(token)) => {
-                let other = granting.slot().other_than(token, granting, self.backoff).await?;
+                let other = granting.slot().other_than(token, || granting.fetch(self.backoff)).await?;
                 other.map(|token| self.with_token(token)).transpose()
             }
             _ => Ok(None),

@@ -3,11 +3,13 @@
 //!
 //! The credentials go to the address of the token server and nowhere else: redirects are not followed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
@@ -181,6 +183,26 @@ impl Grant {
     }
 }
 
+/// A token nobody asked for in so long is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// The granted tokens of this process.
+#[derive(Default)]
+pub struct TokenSlots(Mutex<HashMap<[u8; 32], (Instant, Arc<TokenSlot>)>>);
+
+impl TokenSlots {
+    /// The same grant, whose token is shared with whoever asks in the same way.
+    #[must_use]
+    pub fn sharing(&self, grant: Grant) -> Grant {
+        let now = Instant::now();
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|_, (asked, slot)| Arc::strong_count(slot) > 1 || now.duration_since(*asked) < FORGOTTEN_AFTER);
+        let (asked, slot) = slots.entry(grant.digest()).or_insert_with(|| (now, Arc::default()));
+        *asked = now;
+        grant.keeping_its_token_in(Arc::clone(slot))
+    }
+}
+
 fn basic(id: &str, secret: &Secret) -> Auth {
     let (header, template) = ("authorization".to_owned(), "Basic {token}".to_owned());
     Auth { header, template, token: secret.basic_with(id) }
@@ -242,7 +264,7 @@ struct NotGranted {
     class: FailureClass,
     status: Option<u16>,
     why: String,
-    retry_after: Option<std::time::Duration>,
+    retry_after: Option<Duration>,
     /// Whether the server answered well, but with something else than a token.
     no_token: bool,
 }

@@ -1,18 +1,15 @@
 //! Granted tokens, kept in memory while they are good. What comes in is what a token server granted; what goes out is the token in use. One caller
 //! renews it while the others wait for that one; the runs of a tenant, and tenants of one client, share it.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::answer::GrantedToken;
-use super::grant::{Grant, Granting};
 use super::{LoginError, TokenLife};
 use crate::http::Auth;
-use crate::http::retry::Backoff;
 
 /// A token is renewed this long before it ends, or earlier in proportion: a fifth of its life, for tokens that last for a few seconds.
 const EARLY: Duration = Duration::from_secs(30);
@@ -23,8 +20,8 @@ const LEAST_BETWEEN: Duration = Duration::from_secs(1);
 /// The next try to renew a token that is still good, after one that failed.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
-/// A token nobody asked for in so long is forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// A refusal is not asked for again for so long: servers lock clients after a few wrong tries.
+const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// A token in use.
 pub(super) struct HeldToken {
@@ -63,18 +60,23 @@ struct SlotState {
     asked: Option<Instant>,
     /// Until when a token that is still good is not renewed, after a try that failed.
     postponed: Option<Instant>,
+    /// That the credentials were refused, and when.
+    refused: Option<(LoginError, Instant)>,
 }
 
 impl TokenSlot {
     /// The token that is good now, asked for if there is none.
-    pub(super) async fn token(&self, granting: &Arc<Granting>, backoff: Backoff) -> Result<Arc<HeldToken>, LoginError> {
+    pub(super) async fn token<F>(&self, fetch: impl Fn() -> F) -> Result<Arc<HeldToken>, LoginError>
+    where
+        F: Future<Output = Result<GrantedToken, LoginError>>,
+    {
         // Held while a token is fetched: the others wait for that one instead of asking for their own.
         let mut state = self.0.lock().await;
         let now = Instant::now();
         let held = state.token.as_ref().filter(|held| now < held.ends_at).cloned();
         match held {
             Some(good) if now < good.renew_at.max(state.postponed.unwrap_or(now)) => Ok(good),
-            Some(good) => match state.renew(granting, backoff, false).await {
+            Some(good) => match state.renew(fetch, false).await {
                 Ok(new) => Ok(new),
                 // It is good for a while yet.
                 Err(error) if Instant::now() < good.ends_at => {
@@ -84,18 +86,20 @@ impl TokenSlot {
                 }
                 Err(error) => Err(error),
             },
-            None => state.renew(granting, backoff, false).await,
+            None => state.renew(fetch, false).await,
         }
     }
 
     /// Another token than this one, which was refused. `None` where the last renewal was for a refusal already, and nothing was accepted since:
     /// a further one would not help.
-    pub(super) async fn other_than(
+    pub(super) async fn other_than<F>(
         &self,
         refused: &HeldToken,
-        granting: &Arc<Granting>,
-        backoff: Backoff,
-    ) -> Result<Option<Arc<HeldToken>>, LoginError> {
+        fetch: impl Fn() -> F,
+    ) -> Result<Option<Arc<HeldToken>>, LoginError>
+    where
+        F: Future<Output = Result<GrantedToken, LoginError>>,
+    {
         let mut state = self.0.lock().await;
         match &state.token {
             Some(other) if other.serial != refused.serial => return Ok(Some(Arc::clone(other))),
@@ -107,7 +111,7 @@ impl TokenSlot {
             _ => {}
         }
         state.token = None;
-        state.renew(granting, backoff, true).await.map(Some)
+        state.renew(fetch, true).await.map(Some)
     }
 
     /// The token in use, for messages.
@@ -117,18 +121,26 @@ impl TokenSlot {
 }
 
 impl SlotState {
-    async fn renew(
-        &mut self,
-        granting: &Arc<Granting>,
-        backoff: Backoff,
-        after_refusal: bool,
-    ) -> Result<Arc<HeldToken>, LoginError> {
+    async fn renew<F>(&mut self, fetch: impl Fn() -> F, after_refusal: bool) -> Result<Arc<HeldToken>, LoginError>
+    where
+        F: Future<Output = Result<GrantedToken, LoginError>>,
+    {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
+        if let Some((refused, at)) = &self.refused
+            && at.elapsed() < REMEMBERED
+        {
+            return Err(refused.clone());
+        }
         if let Some(asked) = self.asked {
             tokio::time::sleep_until(asked + LEAST_BETWEEN).await;
         }
         self.asked = Some(Instant::now());
-        let GrantedToken { auth, life, .. } = granting.fetch(backoff).await?;
+        let fetched = fetch().await;
+        self.refused = match &fetched {
+            Err(error @ LoginError::Refused(_)) => Some((error.clone(), Instant::now())),
+            _ => None,
+        };
+        let GrantedToken { auth, life, .. } = fetched?;
         let now = Instant::now();
         let early = EARLY.min(life / 5);
         let token = Arc::new(HeldToken {
@@ -139,25 +151,8 @@ impl SlotState {
             after_refusal,
             accepted: AtomicBool::new(false),
         });
-        tracing::debug!(host = granting.endpoint.host(), seconds = life.as_secs(), "token granted");
+        tracing::debug!(seconds = life.as_secs(), "token granted");
         (self.token, self.postponed) = (Some(Arc::clone(&token)), None);
         Ok(token)
-    }
-}
-
-/// The granted tokens of this process.
-#[derive(Default)]
-pub struct TokenSlots(Mutex<HashMap<[u8; 32], (Instant, Arc<TokenSlot>)>>);
-
-impl TokenSlots {
-    /// The same grant, whose token is shared with whoever asks in the same way.
-    #[must_use]
-    pub fn sharing(&self, grant: Grant) -> Grant {
-        let now = Instant::now();
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|_, (asked, slot)| Arc::strong_count(slot) > 1 || now.duration_since(*asked) < FORGOTTEN_AFTER);
-        let (asked, slot) = slots.entry(grant.digest()).or_insert_with(|| (now, Arc::default()));
-        *asked = now;
-        grant.keeping_its_token_in(Arc::clone(slot))
     }
 }
