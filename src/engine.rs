@@ -14,6 +14,7 @@ mod fingerprint;
 mod import;
 mod probe;
 mod roll;
+mod second_token;
 
 pub use doctor::{Checkup, Side, Spot};
 pub use errands::{Retirement, UndoReport};
@@ -22,6 +23,7 @@ pub use explain::{Explained, Nobody};
 pub use import::{ImportEnds, ImportResult, Making, RunTurn, Turn};
 pub use probe::Probing;
 pub use roll::{AppListing, Drifts};
+pub use second_token::{SecondTokenNote, second_token};
 
 use std::sync::Arc;
 
@@ -138,7 +140,9 @@ impl Engine {
         let (neighbours, addresses) = (self.neighbours(), Addresses::of(&self.tenant.file));
         let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours, &addresses);
         let writer = RunWriter { app: &app, ledger: &state };
-        let report = cycle(&job, writer, &wish.ask()).await?;
+        let ended = cycle(&job, writer, &wish.ask()).await;
+        self.note_key_in_use(&app, state.notes())?;
+        let report = ended?;
         state.note_approvals_of_undo(&report.run).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))

@@ -73,6 +73,8 @@ pub(crate) fn is_about_one(error: &CallError) -> bool {
             | FailureClass::Redirect
             | FailureClass::Unreachable
             | FailureClass::Untrusted
+            | FailureClass::LoginRefused
+            | FailureClass::LoginFailed
             | FailureClass::Unknown
             | FailureClass::Throttled
     )

@@ -27,6 +27,7 @@ impl RunStop {
             FailureClass::Unauthorized => {
                 format!("the app no longer accepts the token ({error}); nothing more was sent")
             }
+            FailureClass::LoginRefused | FailureClass::LoginFailed => format!("{error}; nothing more was sent"),
             FailureClass::Untrusted => format!("no TLS connection to the app: {error}; nothing more was sent"),
             _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
         })

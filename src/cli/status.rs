@@ -96,6 +96,14 @@ fn details(screen: &Screen, line: &TenantStatus) {
         screen.say(format!("  {} {}", paint(REMOVE.bold(), "ignored decision:"), safe(refused)));
     }
     marks(screen, line);
+    if let Some(note) = &line.second_token {
+        let since = clock::shown(note.since);
+        let now = match note.accepted {
+            true => "`second_token` is in use: put the new token in the place of `token`",
+            false => "`second_token` is refused, too: put a valid token there",
+        };
+        screen.say(format!("  {} since {since}; {now}", paint(WAIT.bold(), "the app refuses `token`")));
+    }
     if let Some(drift) = &line.drift {
         compared(screen, &line.tenant, drift);
     }

@@ -37,13 +37,19 @@ pub enum AddressSide {
     Target,
     /// The directory.
     Source,
+    /// The token server that grants tokens for the app.
+    Login,
 }
 
 impl Addresses {
     /// Those of a tenant file.
     pub fn of(file: &TenantFile) -> Self {
         Self {
-            mark: AddressMark { target: file.target.address(), source: file.source.addresses() },
+            mark: AddressMark {
+                target: file.target.address(),
+                source: file.source.addresses(),
+                login: file.target.login_addresses(),
+            },
             target_may_move: file.target.allow_http_loopback && file.target.loopback_port_may_change,
             source_may_move: file.source.may_move(),
         }
@@ -67,6 +73,12 @@ impl Addresses {
         if !before.source.is_empty() && !to.is_empty() {
             changes.push(AddressChange { side: AddressSide::Source, from: before.source.clone(), to });
         }
+        // One that is new counts even where there was none before: it would be sent a secret that stood for the app alone.
+        let is_new = |address: &&String| !is_known(&before.login, address, self.target_may_move);
+        let to: Vec<String> = self.mark.login.iter().filter(is_new).cloned().collect();
+        if !to.is_empty() {
+            changes.push(AddressChange { side: AddressSide::Login, from: before.login.clone(), to });
+        }
         changes
     }
 }
@@ -77,6 +89,13 @@ impl AddressChange {
         let side = match self.side {
             AddressSide::Target => "app",
             AddressSide::Source => "directory",
+            AddressSide::Login if self.from.is_empty() => {
+                return format!(
+                    "the app's tokens are now granted by {}, and no token server was asked in the last run",
+                    self.to.join(", ")
+                );
+            }
+            AddressSide::Login => "token server",
         };
         let from = match self.from.is_empty() {
             true => "another one".to_owned(),
@@ -106,6 +125,7 @@ mod tests {
         let mark = AddressMark {
             target: canonical(target),
             source: source.iter().map(|address| canonical(address)).collect(),
+            login: Vec::new(),
         };
         Addresses { mark, target_may_move: may_move, source_may_move: may_move }
     }

@@ -46,7 +46,8 @@ fn plain(key: &str) -> String {
 
 /// Whether a key may be a misspelt one that holds a secret (`tokem`, `pasword`): what stands behind it is not shown either.
 fn may_name_a_secret(key: &str) -> bool {
-    if names_a_secret(key) {
+    // A private key.
+    if names_a_secret(key) || plain(key) == "key" {
         return true;
     }
     let words: Vec<String> = key.split(|c: char| !c.is_alphanumeric()).map(plain).collect();

@@ -13,12 +13,13 @@ use super::diagnostic::Diagnostic;
 use super::directory::{self, Check};
 use super::document::Document;
 use super::forms::{AppAddress, WebAddress, normal_form};
+use super::target_login;
 use super::words;
 use crate::model::TenantName;
 
 /// The checks of a tenant file, in the order of the file.
 pub(super) const OF_A_TENANT: [Check; 7] =
-    [directory::check, scope, app_address, spelt_otherwise, app_token, overrides, deletion];
+    [directory::check, scope, app_address, spelt_otherwise, target_login::check, overrides, deletion];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
@@ -64,7 +65,10 @@ fn spelt_otherwise(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
     let names = |path: &[&str]| -> Vec<String> {
         document.table_at(path).into_iter().flat_map(DeTable::keys).map(|key| key.get_ref().to_string()).collect()
     };
-    let mut keys = vec![["target", "base_url"].map(str::to_owned).to_vec()];
+    let of_target: [&[&str]; 3] = [&["base_url"], &["oauth2", "token_url"], &["jwt", "token_url"]];
+    let of_target =
+        of_target.into_iter().map(|key| std::iter::once(&"target").chain(key).map(|part| (*part).to_owned()));
+    let mut keys: Vec<Vec<String>> = of_target.map(Iterator::collect).collect();
     for source in names(&["source"]) {
         let addresses = names(&["source", &source]).into_iter().filter(|key| key.ends_with("url"));
         keys.extend(addresses.map(|key| vec!["source".to_owned(), source.clone(), key]));
@@ -98,18 +102,6 @@ fn receivers(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
             let hint = "write https://; `allow_http_loopback = true` is for a receiver on this machine";
             found.push(document.error(&path, "plain http would send messages in the clear", hint));
         }
-    }
-}
-
-fn app_token(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    let Some(target) = document.table_at(&["target"]) else { return };
-    let address = document.text_at(&["target", "base_url"]).and_then(|url| url.parse::<AppAddress>().ok());
-    if !target.contains_key("token") && address.is_some_and(|address| !address.is_loopback()) {
-        found.push(document.error(
-            &["target"],
-            "the key `token` is missing in `[target]`",
-            "only an app on this machine can do without: write `token = { credential = \"name\" }`, { file = \"path\" } or { env = \"NAME\" }",
-        ));
     }
 }
 
@@ -175,19 +167,6 @@ fn names_of_attributes(document: &Document<'_>, path: &[&str], found: &mut Vec<D
             found.push(document.at(key.span(), super::diagnostic::Level::Error, message, Some(hint)));
         }
     }
-}
-
-/// A credential must not cross a network in the clear.
-pub(super) fn web_address(document: &Document<'_>, path: &[&str], loopback_key: &[&str], found: &mut Vec<Diagnostic>) {
-    let Some(address) = document.text_at(path).and_then(|url| url.parse::<WebAddress>().ok()) else { return };
-    if address.is_https() || (address.is_loopback() && document.is_true(loopback_key)) {
-        return;
-    }
-    let hint = match address.is_loopback() {
-        true => "write https://, or add `allow_http_loopback = true` for a server on this machine",
-        false => "write https://",
-    };
-    found.push(document.error(path, "plain http would send the credential and users' data in the clear", hint));
 }
 
 pub(super) fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<Item = &'d DeTable<'t>> {

@@ -147,7 +147,25 @@ impl<'e> Secrets<'e> {
     /// # Errors
     /// When it is not there, or its file is open to others.
     pub fn fetch(&self, place: &SecretRef) -> Result<Zeroizing<String>, SecretError> {
-        let (text, place) = match (&place.credential, &place.file, &place.env) {
+        let (text, place) = self.raw(place)?;
+        usable(text, place)
+    }
+
+    /// Fetches a secret of several lines: a private key as PEM.
+    ///
+    /// # Errors
+    /// As for [`Secrets::fetch`].
+    pub fn fetch_key(&self, place: &SecretRef) -> Result<Zeroizing<String>, SecretError> {
+        let (text, place) = self.raw(place)?;
+        match text.trim().is_empty() {
+            true => Err(SecretError::Nonsense { place, why: "it is empty" }),
+            false => Ok(text),
+        }
+    }
+
+    /// The text as it stands there, and the place for messages.
+    fn raw(&self, place: &SecretRef) -> Result<(Zeroizing<String>, String), SecretError> {
+        Ok(match (&place.credential, &place.file, &place.env) {
             (Some(name), None, None) => (self.credential(name)?, format!("the credential {name}")),
             (None, Some(path), None) => {
                 let (file, metadata) = open(path, true, self.credentials.as_deref())?;
@@ -158,8 +176,7 @@ impl<'e> Secrets<'e> {
                 (Zeroizing::new(value), format!("the environment variable {}", place_of(name)))
             }
             _ => return Err(SecretError::NoPlace),
-        };
-        usable(text, place)
+        })
     }
 
     fn credential(&self, name: &str) -> Result<Zeroizing<String>, SecretError> {

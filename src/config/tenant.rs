@@ -12,6 +12,7 @@ pub use super::attributes::OnImmutableChange;
 use super::directory::SourceTables;
 use super::drift::DriftTable;
 use super::forms::{Limit, Period, Schedule, Zone};
+use super::login::{BasicTable, ClientCertificateTable, JwtTable, OAuth2Table};
 use super::profile::{ProfileOverrides, RateSetting};
 pub use super::secret_ref::SecretRef;
 
@@ -101,8 +102,19 @@ pub struct TargetTable {
     /// The SCIM base URL, up to but without `/Users`.
     #[schemars(extend("format" = "app-address"))]
     pub base_url: String,
-    /// The bearer token (or what the profile's `auth` says). May be left out for an app without authentication on loopback.
+    /// The bearer token (or what the profile's `auth_header` and `auth_template` say). One of `token`, `basic`, `oauth2` and `jwt`, or a
+    /// `client_certificate` alone; only an app without authentication on loopback needs none.
     pub token: Option<SecretRef>,
+    /// A second token, tried once when `token` is refused: while one is replaced by the other.
+    pub second_token: Option<SecretRef>,
+    /// A user name and password.
+    pub basic: Option<BasicTable>,
+    /// Client credentials, for which a token server grants tokens.
+    pub oauth2: Option<OAuth2Table>,
+    /// A signed assertion, for which a token server grants tokens.
+    pub jwt: Option<JwtTable>,
+    /// What is shown to an app that asks for a certificate in the TLS handshake. May come with each way to log in, or alone.
+    pub client_certificate: Option<ClientCertificateTable>,
     /// At most this many requests: `10/s`, `600/m`, `1000/h`, or a list of buckets. The profile's if left out.
     pub rate: Option<RateSetting>,
     /// At most this many requests at once. The profile's if left out.

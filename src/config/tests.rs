@@ -192,26 +192,19 @@ fn a_missing_key_is_told_with_what_it_is() {
           |
           = hint: write `[target]`: the app
 
-        tenants/acme.toml:1:9: error: the key `bind_dn` is missing in `[source.ldap]`
-          |
-        1 | [source.ldap]
-          |         ^^^^
-          |
-          = hint: who to bind as: a DN, or for Active Directory `user@realm`
-
-        tenants/acme.toml:1:9: error: the key `password` is missing in `[source.ldap]`
-          |
-        1 | [source.ldap]
-          |         ^^^^
-          |
-          = hint: the password of `bind_dn`
-
         tenants/acme.toml:1:9: error: the key `base` is missing in `[source.ldap]`
           |
         1 | [source.ldap]
           |         ^^^^
           |
           = hint: where everything is, such as `dc=example,dc=org`
+
+        tenants/acme.toml:1:9: error: the keys `bind_dn` and `password` are missing in `[source.ldap]`
+          |
+        1 | [source.ldap]
+          |         ^^^^
+          |
+          = hint: an anonymous bind sees little or nothing: write both, or a `client_certificate` (docs/logging-in.md)
         "#);
 }
 
@@ -551,7 +544,10 @@ fn the_commented_keys_of_the_sample_are_right_too() {
     // The other directories are left out: only one is possible.
     let (ldap, others) = one_source.split_once("# [source.jumpcloud]").unwrap();
     let (_, rest) = others.split_once("# [source.file]").unwrap();
-    let one_source = format!("{ldap}{rest}");
+    // Of the ways to log in too.
+    let (with_token, other_ways) = rest.split_once("# [target.basic]").unwrap();
+    let (_, rest) = other_ways.split_once("# [target.override_profile]").unwrap();
+    let one_source = format!("{ldap}{with_token}# [target.override_profile]{rest}");
     let live: String = one_source
         .lines()
         // What excludes what is written is not possible beside it.

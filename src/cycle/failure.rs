@@ -47,7 +47,14 @@ impl CycleError {
     pub(super) fn into_stop(self) -> RunStop {
         match self {
             Self::Stopped => RunStop::Asked,
-            Self::App(error) if error.class == FailureClass::Unauthorized => RunStop::of(&error),
+            Self::App(error)
+                if matches!(
+                    error.class,
+                    FailureClass::Unauthorized | FailureClass::LoginRefused | FailureClass::LoginFailed
+                ) =>
+            {
+                RunStop::of(&error)
+            }
             Self::Source(error) if error.is_credential() => RunStop::Target(format!("{error}; nothing more was sent")),
             other => RunStop::Cut(other.to_string()),
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::board::{Board, BoardRow};
 use super::drift::{LastComparison, read_compared};
+use crate::engine::{SecondTokenNote, second_token};
 use crate::model::TenantName;
 use crate::store::{HeldPlan, ImportNote, ImportState, InterruptedRun, Sign, Status, StoreError, Stores, TenantMark};
 
@@ -40,6 +41,9 @@ pub struct TenantStatus {
     /// The last run, if it started and did not finish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<InterruptedRun>,
+    /// Since when the app refuses `token`, and whether it accepts `second_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_token: Option<SecondTokenNote>,
     /// There is state, and no tenant file any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub file_gone: bool,
@@ -74,6 +78,7 @@ pub fn overview(
             drift: read_compared(&state)?,
             import: state.import_note()?.map(|note| as_seen(note, board.is_some())),
             interrupted: state.interrupted_run()?,
+            second_token: second_token(&state)?,
             file_gone: gone.contains(tenant),
         })
     };

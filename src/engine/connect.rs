@@ -12,7 +12,8 @@ use crate::bounded;
 use crate::config::ca;
 use crate::config::secret::Secrets;
 use crate::config::tenant::SecretRef;
-use crate::http::Secret;
+use crate::http::pace::Pacer;
+use crate::http::{ClientIdentity, Login, LoginContext, Secret};
 use crate::scim::{App, AppSettings};
 use crate::source::kind::{self, Connect};
 use crate::source::{Source, SourceError};
@@ -78,22 +79,33 @@ impl Engine {
     pub(super) fn app_settings_now(&self) -> Result<AppSettings, EngineError> {
         let target = &self.tenant.file.target;
         let profile = &self.tenant.profile;
-        let token = target.token.as_ref().map(token).transpose()?;
+        let secrets = Secrets::of_this_process();
         let ca_pem = target.ca_file.as_ref().map(|path| read(path)).transpose()?;
+        let load = |table| ClientIdentity::load(table, &secrets, self.clock.now());
+        let identity = target.client_certificate.as_ref().map(load).transpose()?;
         let rate = target.rate.as_ref().unwrap_or(&profile.pace.rate);
         let rate = if self.share < 100 { &rate.share(self.share) } else { rate };
-        Ok(AppSettings {
+        let mut settings = AppSettings {
             profile: profile.clone(),
             base_url: target.base_url.clone(),
-            pacer: self
-                .quotas
-                .pacer(&target.base_url, token.as_ref(), rate, self.in_flight())
-                .observed(Arc::clone(&self.observers.app)),
-            token,
+            login: Login::Open,
+            identity,
+            pacer: Pacer::new(&[], 1),
             ca_pem,
             allow_http_loopback: target.allow_http_loopback,
             seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
-        })
+        };
+        let transport = &profile.transport;
+        let context = LoginContext {
+            secrets: &secrets,
+            header: [&transport.auth_header, &transport.auth_template],
+            client: &settings.client(),
+            tokens: self.quotas.tokens(),
+        };
+        settings.login = context.login(target.login(), target.second_token.as_ref())?;
+        let pacer = self.quotas.pacer(&target.base_url, settings.login.secret(), rate, self.in_flight());
+        settings.pacer = pacer.observed(Arc::clone(&self.observers.app));
+        Ok(settings)
     }
 }
 

@@ -82,16 +82,18 @@ impl Engine {
                 Vec::new()
             }
         };
-        let may_go = |checkup: &mut Checkup, side, address| {
-            let change = changes.iter().find(|change| change.side == address);
-            checkup.add(side, change.map(|change| self.moved(change, new_address)));
-            change.is_none() || new_address
+        let may_go = |checkup: &mut Checkup, side, addresses: &[AddressSide]| {
+            let changes = changes.iter().filter(|change| addresses.contains(&change.side));
+            let moved: Vec<_> = changes.map(|change| self.moved(change, new_address)).collect();
+            let may_go = moved.is_empty() || new_address;
+            checkup.add(side, moved);
+            may_go
         };
-        let snapshot = match may_go(&mut checkup, Side::Directory, AddressSide::Source) {
+        let snapshot = match may_go(&mut checkup, Side::Directory, &[AddressSide::Source]) {
             true => self.look_at_directory(&mut checkup, progress).await,
             false => None,
         };
-        if may_go(&mut checkup, Side::App, AddressSide::Target) {
+        if may_go(&mut checkup, Side::App, &[AddressSide::Target, AddressSide::Login]) {
             progress.stage("looking at the app", None);
             self.look_at_app(&mut checkup, snapshot).await;
         }

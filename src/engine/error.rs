@@ -5,7 +5,7 @@ use crate::config::addresses::AddressChange;
 use crate::config::secret::SecretError;
 use crate::cycle::CycleError;
 use crate::errand::undo::NoSuchRun;
-use crate::http::SetupError;
+use crate::http::{IdentityError, PrepareError, SetupError};
 use crate::model::TenantName;
 use crate::source::SourceError;
 use crate::source::kind::ConnectError;
@@ -87,7 +87,9 @@ impl EngineError {
         match self {
             Self::Secret(_) | Self::Token(_) => true,
             Self::Source(error) | Self::Cycle(CycleError::Source(error)) => error.is_credential(),
-            Self::Cycle(CycleError::App(error)) => error.class == FailureClass::Unauthorized,
+            Self::Cycle(CycleError::App(error)) => {
+                matches!(error.class, FailureClass::Unauthorized | FailureClass::LoginRefused)
+            }
             _ => false,
         }
     }
@@ -100,6 +102,25 @@ impl EngineError {
     /// Whether another process works on the tenant.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Cycle(CycleError::Store(StoreError::Busy { .. })))
+    }
+}
+
+impl From<PrepareError> for EngineError {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Secret(error) => Self::Secret(error),
+            PrepareError::Token(error) => Self::Token(error),
+            PrepareError::Setup(error) => Self::Setup(error),
+        }
+    }
+}
+
+impl From<IdentityError> for EngineError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Secret(error) => Self::Secret(error),
+            IdentityError::Setup(error) => Self::Setup(error),
+        }
     }
 }
 

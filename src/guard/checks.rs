@@ -41,6 +41,7 @@ pub(super) fn address_hold(change: &AddressChange) -> HoldReason {
     match change.side {
         AddressSide::Target => HoldReason::TargetChange { from, to },
         AddressSide::Source => HoldReason::SourceChange { from, to },
+        AddressSide::Login => HoldReason::TokenServerChange { from, to },
     }
 }
 

@@ -11,6 +11,7 @@ use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use url::{Host, Url};
 
+use super::client_certificate::ClientIdentity;
 use super::date::http_date;
 use super::error::{BodyFault, SendError, SetupError, send_error};
 use super::retry;
@@ -84,6 +85,8 @@ pub struct ClientSettings {
     pub allow_http_loopback: bool,
     /// PEM text of the certificate authorities to trust instead of the machine's.
     pub ca_pem: Option<Vec<u8>>,
+    /// What is shown to a server that asks for a certificate.
+    pub identity: Option<ClientIdentity>,
     /// How the token is presented, if there is one.
     pub auth: Option<Auth>,
     /// `User-Agent`; empty for `rosterd/<version>`.
@@ -111,6 +114,7 @@ impl ClientSettings {
             base_url: base_url.into(),
             allow_http_loopback: false,
             ca_pem: None,
+            identity: None,
             auth: None,
             user_agent: String::new(),
             accept: "application/json".into(),
@@ -277,6 +281,12 @@ impl Client {
     #[must_use]
     pub(crate) fn hiding(self, other: &Self) -> Self {
         Self { spellings: self.spellings.and(&other.spellings), ..self }
+    }
+
+    /// The same client, which also looks for this secret, which its requests carry in their body.
+    #[must_use]
+    pub(crate) fn hiding_secret(self, secret: &Secret) -> Self {
+        Self { spellings: self.spellings.and(&Spellings::of(secret)), ..self }
     }
 
     /// The host, with its port if it is not the usual one: for messages.
@@ -483,6 +493,9 @@ fn transport(settings: &ClientSettings, base: &Url) -> Result<reqwest::Client, S
             return Err(SetupError::new("the CA file has no certificate in it"));
         }
         builder = builder.tls_certs_only(certificates);
+    }
+    if let Some(identity) = settings.identity.as_ref().filter(|_| base.scheme() == "https") {
+        builder = builder.identity(identity.for_http());
     }
     builder.build().map_err(|why| SetupError::new(format!("TLS can't be set up: {}", chain(&why))))
 }

@@ -40,6 +40,10 @@ pub enum FailureClass {
     Unreachable,
     /// The server's certificate is not accepted, or it speaks no TLS that is: nothing was sent.
     Untrusted,
+    /// A token server refused the credentials, so there is no token: nothing was sent.
+    LoginRefused,
+    /// A token server gave no token for another reason: nothing was sent.
+    LoginFailed,
     /// The request went out and no answer came back: it may have been carried out.
     Unknown,
     /// The run ended while the call waited for its turn: nothing was sent.
@@ -85,6 +89,8 @@ impl FailureClass {
             Self::NotScim => "not_scim",
             Self::Unreachable => "unreachable",
             Self::Untrusted => "untrusted",
+            Self::LoginRefused => "login_refused",
+            Self::LoginFailed => "login_failed",
             Self::Unknown => "unknown",
             Self::Closed => "closed",
         }
@@ -157,6 +163,8 @@ pub fn after_failure(class: FailureClass, kind: CallKind) -> AfterFailure {
         FailureClass::Unreachable => [Retry, Retry, Retry, Retry],
         // Repeating it changes no certificate.
         FailureClass::Untrusted => [StopTenant, StopTenant, StopTenant, StopTenant],
+        // The token server was asked several times already; every further call would ask it again.
+        FailureClass::LoginRefused | FailureClass::LoginFailed => [StopTenant, StopTenant, StopTenant, StopTenant],
         FailureClass::Unknown => [Retry, LookUpOnly, Retry, Retry],
         FailureClass::Closed => [Fail, Fail, Fail, Fail],
     };
@@ -170,7 +178,7 @@ pub fn after_failure(class: FailureClass, kind: CallKind) -> AfterFailure {
 
 /// Every class.
 #[cfg(test)]
-pub(crate) const CLASSES: [FailureClass; 17] = [
+pub(crate) const CLASSES: [FailureClass; 19] = [
     FailureClass::Unauthorized,
     FailureClass::Forbidden,
     FailureClass::NotFound,
@@ -186,6 +194,8 @@ pub(crate) const CLASSES: [FailureClass; 17] = [
     FailureClass::NotScim,
     FailureClass::Unreachable,
     FailureClass::Untrusted,
+    FailureClass::LoginRefused,
+    FailureClass::LoginFailed,
     FailureClass::Unknown,
     FailureClass::Closed,
 ];

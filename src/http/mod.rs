@@ -6,6 +6,7 @@
 
 pub(crate) mod certificate;
 mod client;
+mod client_certificate;
 mod date;
 mod error;
 pub mod failure;
@@ -19,9 +20,13 @@ mod spellings;
 pub(crate) mod words;
 
 pub use client::{Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method};
+pub use client_certificate::{ClientIdentity, IdentityError};
 pub use date::http_date;
 pub use error::{BodyFault, SendError, SetupError};
-pub use login::{CallFailure, Login, LoginError, Session};
+pub use login::{
+    Assertion, Authenticator, CallFailure, Grant, KeyInUse, Login, LoginContext, LoginError, PrepareError,
+    RefreshError, RefreshFile, Session, SigningKey, TokenForm, TokenLife, TokenSlots,
+};
 pub use observer::{Observer, Unobserved};
 pub use secret::{InvalidSecret, LONG_ENOUGH, Secret};
 pub(crate) use spellings::Spellings;

@@ -11,16 +11,19 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::Secret;
 use super::pace::{BucketSpec, Pacer};
+use super::{Secret, TokenSlots};
 use crate::config::profile::RateSetting;
 
 /// A quota nobody asked for in so long begins anew: every bucket is full again by then, and few pauses are longer.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
-/// The quotas of this process.
+/// The quotas of this process, and the tokens that its clients were granted.
 #[derive(Default)]
-pub struct Quotas(Mutex<HashMap<QuotaKey, SharedQuota>>);
+pub struct Quotas {
+    shared: Mutex<HashMap<QuotaKey, SharedQuota>>,
+    tokens: TokenSlots,
+}
 
 /// A digest of address, credential and rate: the credential itself is not kept.
 type QuotaKey = [u8; 32];
@@ -34,12 +37,17 @@ impl Quotas {
     /// The pace of a client of `address`, with its own number of calls in flight (0 counts as 1).
     pub fn pacer(&self, address: &str, secret: Option<&Secret>, rate: &RateSetting, in_flight: u32) -> Pacer {
         let now = Instant::now();
-        let mut quotas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut quotas = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         quotas.retain(|_, kept| kept.pacer.has_sharers() || now.duration_since(kept.asked) < FORGOTTEN_AFTER);
         let new = || SharedQuota { pacer: pacer(rate, in_flight), asked: now };
         let kept = quotas.entry(key(address, secret, rate)).or_insert_with(new);
         kept.asked = now;
         kept.pacer.sharing_quota(in_flight)
+    }
+
+    /// The tokens that were granted, which outlive the run that asked for them too.
+    pub fn tokens(&self) -> &TokenSlots {
+        &self.tokens
     }
 }
 
@@ -121,6 +129,6 @@ mod tests {
         assert_eq!(seconds_for(&[&spend(&quotas)], 5).await, 5, "without a new burst");
         tokio::time::advance(FORGOTTEN_AFTER * 2).await;
         drop(quotas.pacer("https://elsewhere.example.org", None, &slow, 1));
-        assert_eq!(quotas.0.lock().unwrap().len(), 1, "and is forgotten when nobody needs it");
+        assert_eq!(quotas.shared.lock().unwrap().len(), 1, "and is forgotten when nobody needs it");
     }
 }

@@ -9,4 +9,7 @@ pub struct AddressMark {
     pub target: String,
     /// The directory's: one, several, or none for a file.
     pub source: Vec<String>,
+    /// Those where tokens for the app are granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub login: Vec<String>,
 }

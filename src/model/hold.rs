@@ -297,6 +297,10 @@ pub enum HoldReason {
         from: Vec<String>,
         to: Vec<String>,
     },
+    TokenServerChange {
+        from: Vec<String>,
+        to: Vec<String>,
+    },
     Approval {
         ops: BTreeSet<Op>,
         who: NamedUsers,
@@ -372,6 +376,7 @@ impl HoldReason {
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange { .. } => HoldCode::TargetChange,
             Self::SourceChange { .. } => HoldCode::SourceChange,
+            Self::TokenServerChange { .. } => HoldCode::TokenServerChange,
             Self::Approval { .. } => HoldCode::Approval,
             Self::Relink { .. } => HoldCode::Relink,
             Self::FinalDelete { .. } => HoldCode::FinalDelete,

@@ -40,6 +40,7 @@ pub enum HoldCode {
     MatchingChange,
     TargetChange,
     SourceChange,
+    TokenServerChange,
     Approval,
     Relink,
     FinalDelete,
@@ -64,7 +65,7 @@ struct HoldCodeRow {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::FirstSync,
         Self::RemovalsPerDay,
         Self::GroupRemovals,
@@ -87,6 +88,7 @@ impl HoldCode {
         Self::MatchingChange,
         Self::TargetChange,
         Self::SourceChange,
+        Self::TokenServerChange,
         Self::Approval,
         Self::Relink,
         Self::FinalDelete,
@@ -150,7 +152,7 @@ impl HoldCode {
             Self::SettingsChange | Self::MatchingChange | Self::GuardChange => {
                 "the tenant file, once the edit is reverted; or an approval"
             }
-            Self::TargetChange | Self::SourceChange => {
+            Self::TargetChange | Self::SourceChange | Self::TokenServerChange => {
                 "the tenant file, once it has the previous address again; or an approval"
             }
             Self::Upgrade | Self::Adoption | Self::DuplicateAccounts | Self::DuplicateNames => {
@@ -296,6 +298,11 @@ impl HoldCode {
                 "target_change",
                 All,
                 "everything, after the tenant file names another app or another address of it",
+            ),
+            Self::TokenServerChange => approvable(
+                "token_server_change",
+                All,
+                "everything, before the first request, after the tenant file names another address where tokens for the app are granted",
             ),
             Self::Approval => approvable("approval", Kind, "the kinds of change that `[approval]` names"),
             Self::Relink => approvable(

@@ -22,7 +22,7 @@ use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
 use crate::http::failure::{FailureClass, reason};
 use crate::http::retry::Backoff;
-use crate::http::{Client, ClientSettings, HttpRequest, Method};
+use crate::http::{Client, ClientIdentity, ClientSettings, HttpRequest, Method};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
@@ -55,11 +55,14 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
     };
+    let load = |table| ClientIdentity::load(table, &Secrets::of_this_process(), now);
+    let identity = table.client_certificate.as_ref().map(load).transpose().map_err(|error| error.to_string())?;
     let RenderedMessage { segments, query, headers, body } = in_its_form(table, body, &secret, now)?;
     // A client a try: messages are rare, and each has headers of its own.
     let client = Client::new(&ClientSettings {
         allow_http_loopback: table.allow_http_loopback,
         ca_pem,
+        identity,
         extra_headers: headers,
         total_timeout: Duration::from_secs(30),
         max_body: 64 << 10,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,7 +23,8 @@ use crate::http::failure::{CallKind, after_try};
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Jitter, Waited, retry};
 use crate::http::{
-    Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method, Observer, Secret, SetupError, http_date,
+    Authenticator, Client, ClientIdentity, ClientSettings, HttpRequest, HttpResponse, KeyInUse, Login, Method,
+    Observer, SetupError, http_date,
 };
 use crate::model::{AppId, SnapshotCounts};
 use crate::time_limit::TimeLimit;
@@ -35,8 +36,10 @@ pub struct AppSettings {
     pub profile: Profile,
     /// The SCIM base URL, up to but without `/Users`.
     pub base_url: String,
-    /// The token; none for an app without authentication.
-    pub token: Option<Secret>,
+    /// How the app knows us.
+    pub login: Login,
+    /// What is shown to an app that asks for a certificate.
+    pub identity: Option<ClientIdentity>,
     /// PEM text of the certificate authorities to trust instead of the machine's.
     pub ca_pem: Option<Vec<u8>>,
     /// Accept plain http to a loopback address.
@@ -47,9 +50,29 @@ pub struct AppSettings {
     pub seed: u64,
 }
 
+impl AppSettings {
+    /// How the app's host is called, without the credential.
+    pub fn client(&self) -> ClientSettings {
+        let transport = &self.profile.transport;
+        ClientSettings {
+            allow_http_loopback: self.allow_http_loopback,
+            ca_pem: self.ca_pem.clone(),
+            identity: self.identity.clone(),
+            user_agent: transport.user_agent.clone(),
+            accept: transport.accept.clone(),
+            content_type: transport.content_type.clone(),
+            extra_headers: transport.extra_headers.clone(),
+            connect_timeout: Duration::from_secs(transport.connect_timeout_secs),
+            total_timeout: Duration::from_secs(transport.timeout_secs),
+            max_body: transport.max_response_bytes,
+            ..ClientSettings::new(self.base_url.as_str())
+        }
+    }
+}
+
 /// An app that speaks SCIM 2.0. One value per tenant; all its methods may be called at once.
 pub struct App {
-    pub(super) http: Client,
+    pub(super) http: Authenticator,
     pub(super) profile: Profile,
     pub(super) wire: Wire,
     pub(super) learned: Learned,
@@ -244,27 +267,11 @@ impl App {
     /// # Errors
     /// When the base URL, the certificate file or a part of the profile can't be used; the text says which and why.
     pub fn new(settings: AppSettings) -> Result<Self, SetupError> {
-        let AppSettings { profile, base_url, token, ca_pem, allow_http_loopback, pacer, seed } = settings;
-        let transport = &profile.transport;
-        let http = Client::new(&ClientSettings {
-            allow_http_loopback,
-            ca_pem,
-            auth: token.map(|token| Auth {
-                header: transport.auth_header.clone(),
-                template: transport.auth_template.clone(),
-                token,
-            }),
-            user_agent: transport.user_agent.clone(),
-            accept: transport.accept.clone(),
-            content_type: transport.content_type.clone(),
-            extra_headers: transport.extra_headers.clone(),
-            connect_timeout: Duration::from_secs(transport.connect_timeout_secs),
-            total_timeout: Duration::from_secs(transport.timeout_secs),
-            max_body: transport.max_response_bytes,
-            ..ClientSettings::new(base_url)
-        })?;
+        let client = settings.client();
+        let AppSettings { profile, login, pacer, seed, .. } = settings;
         let wire = Wire::new(&profile).map_err(|why| SetupError::new(format!("the profile's attributes: {why}")))?;
         let backoff = Backoff::from(&profile.pace);
+        let http = Authenticator::new(&client, login, backoff)?;
         Ok(Self {
             http,
             profile,
@@ -279,6 +286,11 @@ impl App {
             last_reading: OnceLock::new(),
             closed: CancellationToken::new(),
         })
+    }
+
+    /// Which of two tokens is in use; `None` where there is one at most, or the app was asked nothing yet.
+    pub fn key_in_use(&self) -> Option<KeyInUse> {
+        self.http.key_in_use().filter(|_| self.stats_now().total > 0)
     }
 
     /// The profile in use.
@@ -382,19 +394,18 @@ impl App {
             ..HttpRequest::new(call.method, segments)
         };
 
-        let permit = self.turn(call.method, root).await.ok_or_else(|| asked.closed())?;
-        self.calls.count(call.method);
-        let result = match permit.send(&self.http, request).await {
-            Ok(reply) => {
-                self.heed(&reply);
-                asked.answer(&reply, room).map(|body| ScimResponse {
-                    status: reply.status,
-                    location: reply.location,
-                    body,
-                })
-            }
-            Err(error) => Err(asked.no_answer(error)),
+        let send = async |client: Arc<Client>| {
+            let permit = self.turn(call.method, root).await.ok_or_else(|| asked.closed())?;
+            self.calls.count(call.method);
+            let reply = permit.send(&client, request.clone()).await.map_err(|error| asked.no_answer(error))?;
+            self.heed(&reply);
+            Ok(reply)
         };
+        let replied = self.http.call(send).await.unwrap_or_else(|error| Err(asked.no_login(error)));
+        let result = replied.and_then(|reply| {
+            let body = asked.answer(&reply, room)?;
+            Ok(ScimResponse { status: reply.status, location: reply.location, body })
+        });
         let status = result.as_ref().map_or_else(|error| error.status, |answer| Some(answer.status));
         tracing::debug!(method = call.method.as_str(), path, status, "request");
         result.map_err(|error| CallError { message: self.http.redact(error.message), ..error })

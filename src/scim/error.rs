@@ -9,7 +9,7 @@ use super::{CallError, FailureClass};
 use crate::http::failure::reason;
 pub(super) use crate::http::words::clean;
 use crate::http::words::{html, is_html, without_mark};
-use crate::http::{BodyFault, HttpResponse, Method, SendError};
+use crate::http::{BodyFault, HttpResponse, LoginError, Method, SendError};
 
 /// Which request an answer belongs to, as far as errors need to know.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,19 @@ impl RequestKind<'_> {
                 CallError { maybe_done: self.is_write(), ..self.error(FailureClass::Unknown, None, message) }
             }
         }
+    }
+
+    /// It was not sent: there was no token to send it with.
+    pub(super) fn no_login(self, error: LoginError) -> CallError {
+        let class = match error {
+            LoginError::Refused(_) => FailureClass::LoginRefused,
+            LoginError::Untrusted(_) => FailureClass::Untrusted,
+            LoginError::Throttled(_)
+            | LoginError::Unreachable(_)
+            | LoginError::WrongAddress(_)
+            | LoginError::NoToken(_) => FailureClass::LoginFailed,
+        };
+        self.error(class, None, format!("no token to send it with: {error}"))
     }
 
     /// It was not sent: the run ended before its turn came.

@@ -11,7 +11,9 @@ use super::discovery::Capabilities;
 use super::json::{self, JsonObject};
 use super::list::ListPage;
 use super::{AppRead as _, CallError, FailureClass};
+use crate::clock;
 use crate::config::profile::{GroupSupport, LookUp, PagingStyle, UpdateMethod};
+use crate::http::{KeyInUse, TokenLife};
 use crate::model::{Finding, Path};
 use crate::schema::COMMON;
 
@@ -39,6 +41,7 @@ impl App {
             return found;
         }
         found.push(Finding::ok("app token", format!("{address} answers under this base URL and accepts the token")));
+        found.extend(self.way_in().await);
         found.extend(self.clock(wanted.now));
         match self.profile.transport.discovery {
             true => found.extend(self.discovery(wanted).await),
@@ -51,6 +54,27 @@ impl App {
             found.push(self.own().await);
         }
         found
+    }
+
+    /// Which credential is in use, where there is more to say of it than that it is accepted.
+    async fn way_in(&self) -> Option<Finding> {
+        const CHECK: &str = "login";
+        if let Some(TokenLife { left }) = self.http.token_life().await {
+            let left = clock::duration(left.as_secs());
+            return Some(Finding::ok(
+                CHECK,
+                format!("a token was granted; it lasts for {left} and is renewed before that"),
+            ));
+        }
+        match self.http.key_in_use()? {
+            KeyInUse::First => Some(Finding::ok(CHECK, "`token` is accepted; `second_token` was not needed")),
+            KeyInUse::Second => Some(Finding::warning(
+                CHECK,
+                "`token` is refused, and `second_token` is in use",
+                "put the new token in the place of `token`, and remove `second_token`",
+            )),
+            KeyInUse::Neither => None,
+        }
     }
 
     /// The app's clock, by its last answer.
@@ -234,6 +258,10 @@ fn refused(address: &str, error: &CallError) -> Finding {
         FailureClass::Redirect => "put the address it redirects to into target.base_url, if it is the app's",
         FailureClass::Unreachable => "fix target.base_url, the network or target.ca_file",
         FailureClass::Untrusted => "fix the server's certificate, target.base_url or target.ca_file",
+        FailureClass::LoginRefused => {
+            "fix the client, its secret or key, and the scope in `[target]`, or at the token server"
+        }
+        FailureClass::LoginFailed => "fix the token_url in `[target]`, or the token server",
         FailureClass::Throttled => "wait, or set a lower target.rate",
         _ => "run it again; if it persists, ask the app's administrator",
     };

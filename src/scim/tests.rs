@@ -10,8 +10,8 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
 use crate::config::profile::Profile;
-use crate::http::Secret;
 use crate::http::pace::{BucketSpec, Pacer};
+use crate::http::{Login, Secret};
 use crate::model::{AppId, Attributes, Path, SourceId};
 
 mod bounds;
@@ -51,7 +51,8 @@ fn app_paced(base_url: String, buckets: &[BucketSpec], edit: impl FnOnce(&mut Pr
     let settings = AppSettings {
         profile,
         base_url,
-        token: Some(Secret::new(TOKEN).unwrap()),
+        login: Login::key("Authorization", "Bearer {token}", &Secret::new(TOKEN).unwrap()),
+        identity: None,
         ca_pem: None,
         allow_http_loopback: true,
         pacer,

@@ -109,6 +109,8 @@ pub(super) fn is_about_a_key(error: &CallError) -> bool {
             | FailureClass::Redirect
             | FailureClass::Unreachable
             | FailureClass::Untrusted
+            | FailureClass::LoginRefused
+            | FailureClass::LoginFailed
             | FailureClass::Throttled
             | FailureClass::Closed
     )

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::SimApp;
 use crate::config::profile::Profile;
-use crate::http::Secret;
 use crate::http::pace::Pacer;
+use crate::http::{Login, Secret};
 use crate::sandbox::{Misbehave, Options, start};
 use crate::scim::conformance::{Expectation, UnmetReason, examine};
 use crate::scim::{App, AppSettings};
@@ -23,7 +23,8 @@ async fn sandboxed(misbehave: Vec<Misbehave>) -> Vec<(Expectation, Result<(), Un
         pacer: Pacer::new(&[], profile.pace.in_flight),
         profile,
         base_url: running.base_url().to_owned(),
-        token: Some(Secret::new(TOKEN).unwrap()),
+        login: Login::key("Authorization", "Bearer {token}", &Secret::new(TOKEN).unwrap()),
+        identity: None,
         ca_pem: None,
         allow_http_loopback: true,
         seed: 1,

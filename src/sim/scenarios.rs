@@ -131,6 +131,8 @@ fn in_words(class: FailureClass) -> &'static str {
         FailureClass::NotScim => "answers something that is no SCIM: HTML, cut off, too large, too deep",
         FailureClass::Unreachable => "can't be reached: nothing was sent",
         FailureClass::Untrusted => "has a certificate that is not accepted, or no TLS: nothing was sent",
+        FailureClass::LoginRefused => "has a token server that refuses the credentials: nothing was sent",
+        FailureClass::LoginFailed => "has a token server that grants no token: nothing was sent",
         FailureClass::Unknown => "says nothing: it may have been done",
         FailureClass::Closed => "is asked no more: this process was told to stop, and nothing was sent",
     }

@@ -77,6 +77,7 @@ impl Default for Tenant {
                 mark: AddressMark {
                     target: "https://app.example.com:443/scim".into(),
                     source: vec!["ldaps://dc1.example.com:636".into()],
+                    login: Vec::new(),
                 },
                 ..Addresses::default()
             },

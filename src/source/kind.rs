@@ -11,12 +11,13 @@ use super::{Source, SourceError};
 use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::directory::SourceTables;
+use crate::config::login::ClientCertificateTable;
 use crate::config::profile::RateSetting;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::secret_ref::SecretRef;
 use crate::http::pace::Pacer;
 use crate::http::quota::Quotas;
-use crate::http::{Observer, Secret, SetupError};
+use crate::http::{ClientIdentity, IdentityError, Observer, Secret, SetupError};
 use crate::model::GroupMatch;
 
 macro_rules! kinds {
@@ -127,6 +128,15 @@ impl Connect<'_> {
         path.map(read).transpose()
     }
 
+    /// The client certificate, if it is good now.
+    ///
+    /// # Errors
+    /// When it can't be read, or can't be used now.
+    pub fn identity(&self, table: Option<&ClientCertificateTable>) -> Result<Option<ClientIdentity>, ConnectError> {
+        let load = |table| ClientIdentity::load(table, &Secrets::of_this_process(), self.clock.now());
+        Ok(table.map(load).transpose()?)
+    }
+
     /// How fast this address may be asked with this secret.
     pub fn pacer(&self, address: &str, secret: &Secret, rate: &RateSetting, in_flight: u32) -> Pacer {
         self.quotas.pacer(address, Some(secret), rate, in_flight).observed(Arc::clone(&self.observer))
@@ -156,6 +166,15 @@ pub enum ConnectError {
     /// The table can't be asked with.
     #[error(transparent)]
     Source(#[from] SourceError),
+}
+
+impl From<IdentityError> for ConnectError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Secret(error) => Self::Secret(error),
+            IdentityError::Setup(error) => Self::Setup(error),
+        }
+    }
 }
 
 /// The kind of a tenant's directory, and its product.

@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use super::Tenant;
 use crate::config::expiry::{self, Expiry};
 use crate::config::secret::Secrets;
+use crate::files::{SMALL, trust};
+use crate::http::ClientIdentity;
 
 /// Tells apart one set of secrets from another. It is kept in memory only: a hash of a short password would give it away.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,24 @@ impl Tenant {
             if let Some(at) = expiry::of(place, secret.as_ref().ok().map(|secret| secret.as_str())) {
                 expiries.push(Expiry { secret: path.join("."), at });
             }
+        }
+        let mut file = |content: Option<&[u8]>| match content {
+            Some(content) => {
+                hash.update([1]);
+                hash.update(content.len().to_le_bytes());
+                hash.update(content);
+            }
+            None => hash.update([0]),
+        };
+        for (path, place) in self.private_keys() {
+            let key = secrets.fetch_key(place);
+            file(key.as_ref().ok().map(|key| key.as_bytes()));
+            expiries.extend(expiry::of(place, None).map(|at| Expiry { secret: path.join("."), at }));
+        }
+        for (path, table) in self.client_certificates() {
+            file(trust::read(&table.cert_file, SMALL).ok().as_deref());
+            let identity = ClientIdentity::read(table, secrets).ok();
+            expiries.extend(identity.map(|identity| Expiry { secret: path.join("."), at: identity.validity().to }));
         }
         Credentials { mark: SecretsMark(hash.finalize().into()), expiries }
     }

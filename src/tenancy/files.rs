@@ -8,6 +8,7 @@ use super::paths::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
+use crate::config::login::ClientCertificateTable;
 use crate::config::{forms, load, words};
 use crate::files::trust;
 use crate::model::TenantName;
@@ -43,6 +44,8 @@ pub(super) fn load_global(path: &Path) -> Result<GlobalConfig, Vec<Diagnostic>> 
         Some(mut file) => {
             for receiver in file.notify.values_mut() {
                 let paths = receiver.secret.file.iter_mut().chain(&mut receiver.ca_file).chain(&mut receiver.template);
+                let certificate = receiver.client_certificate.iter_mut().flat_map(ClientCertificateTable::paths_mut);
+                let paths = paths.chain(certificate);
                 paths.for_each(|own| *own = beside(path, own));
             }
             let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));

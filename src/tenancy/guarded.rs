@@ -46,7 +46,13 @@ pub(super) fn tenant(tenant: &Tenant) -> Vec<Diagnostic> {
     let authorities = authorities.filter_map(|(key, path)| Named::authorities(key.to_vec(), path));
     let secrets =
         tenant.secrets().filter_map(|(key, secret)| Named::secret([key, &["file"]].concat(), secret.file.as_deref()?));
-    at_their_keys(&tenant.source, authorities.chain(secrets).collect())
+    let keys = tenant
+        .private_keys()
+        .filter_map(|(key, secret)| Named::secret([&key[..], &["file"]].concat(), secret.file.as_deref()?));
+    let certificates = tenant
+        .client_certificates()
+        .filter_map(|(key, table)| Named::authorities([key, &["cert_file"]].concat(), &table.cert_file));
+    at_their_keys(&tenant.source, authorities.chain(secrets).chain(keys).chain(certificates).collect())
 }
 
 /// The same of the receivers of messages.

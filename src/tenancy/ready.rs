@@ -13,6 +13,7 @@ use super::placeholders;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
 use crate::config::document::{Document, SourceText};
+use crate::config::login::ClientCertificateTable;
 use crate::config::old_keys::{self, Replaced};
 use crate::config::profile::Profile;
 use crate::config::profiles::AppFolder;
@@ -53,8 +54,20 @@ pub struct Tenant {
 impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
-        let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
-        self.file.source.secrets().into_iter().chain(token)
+        self.file.source.secrets().into_iter().chain(self.file.target.secrets())
+    }
+
+    /// The client certificates this tenant shows, each with the keys that lead to it.
+    pub fn client_certificates(&self) -> impl Iterator<Item = (&'static [&'static str], &ClientCertificateTable)> {
+        let target = self.file.target.client_certificate.as_ref();
+        let target = target.map(|table| (&["target", "client_certificate"][..], table));
+        self.file.source.client_certificate().into_iter().chain(target)
+    }
+
+    /// The private keys this tenant needs, each with the keys that lead to it.
+    pub fn private_keys(&self) -> impl Iterator<Item = (Vec<&'static str>, &SecretRef)> {
+        let signing = self.file.target.signing_keys().into_iter().map(|((path, place), _)| (path.to_vec(), place));
+        signing.chain(self.client_certificates().map(|(path, table)| ([path, &["key"]].concat(), &table.key)))
     }
 
     /// What a message calls the secrets and other files that the tenant names, together.
@@ -198,5 +211,5 @@ fn make_paths_whole(file: &mut TenantFile, of: &Path) {
     let whole = |path: &mut PathBuf| *path = beside(of, path);
     file.source.make_paths_whole(whole);
     file.target.ca_file.iter_mut().for_each(whole);
-    file.target.token.iter_mut().filter_map(|token| token.file.as_mut()).for_each(whole);
+    file.target.login_paths_mut().into_iter().for_each(whole);
 }

@@ -16,7 +16,9 @@ use crate::config::global::GlobalFile;
 use crate::config::load;
 use crate::config::notify::signing_key;
 use crate::config::secret::{SecretError, Secrets};
+use crate::config::secret_ref::SecretRef;
 use crate::files;
+use crate::http::{ClientIdentity, IdentityError, RefreshError, RefreshFile, SigningKey};
 use crate::model::TenantName;
 use crate::source::file;
 
@@ -55,14 +57,12 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
             ));
         }
         if let Err(error) = fetched {
-            let kind = match (&secret.credential, &secret.file) {
-                (Some(_), _) => "credential",
-                (None, Some(_)) => "file",
-                (None, None) => "env",
-            };
-            found.push(secret_missing(&document, &[path, &[kind]].concat(), &error));
+            found.push(secret_missing(&document, &at_its_place(path, secret), &error));
         }
     }
+    signing_keys(tenant, &document, secrets, &mut found);
+    client_certificates(tenant, &document, secrets, now, &mut found);
+    refresh_token(tenant, &document, &mut found);
     ca_file(&document, &["target", "ca_file"], tenant.file.target.ca_file.as_deref(), &mut found);
     if let Some((key, path)) = tenant.file.source.ca_file() {
         ca_file(&document, key, Some(path), &mut found);
@@ -71,6 +71,81 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
         directory_file(&document, &table.path, &mut found);
     }
     found
+}
+
+/// The keys that lead to where a secret is kept.
+fn at_its_place(path: &[&'static str], secret: &SecretRef) -> Vec<&'static str> {
+    let kind = match (&secret.credential, &secret.file) {
+        (Some(_), _) => "credential",
+        (None, Some(_)) => "file",
+        (None, None) => "env",
+    };
+    [path, &[kind]].concat()
+}
+
+/// Whether the keys that sign assertions can.
+fn signing_keys(tenant: &Tenant, document: &Document<'_>, secrets: &Secrets<'_>, found: &mut Vec<Diagnostic>) {
+    for ((path, place), algorithm) in tenant.file.target.signing_keys() {
+        match secrets.fetch_key(place) {
+            Err(error) => found.push(secret_missing(document, &at_its_place(path, place), &error)),
+            Ok(pem) => {
+                if let Err(error) = SigningKey::from_pem(&pem, algorithm, None) {
+                    let hint = "keys and algorithms are in docs/logging-in.md";
+                    found.push(document.error(path, error.to_string(), hint));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the refresh token is there and can be replaced.
+fn refresh_token(tenant: &Tenant, document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    const KEY: [&str; 4] = ["target", "oauth2", "refresh_token", "file"];
+    let Some(path) = tenant.file.target.refresh_token() else { return };
+    match RefreshFile::new(path).check() {
+        Ok(()) => {}
+        Err(RefreshError::Secret(error)) => found.push(secret_missing(document, &KEY, &error)),
+        // Who runs the service may be another user than who types this.
+        Err(error) => found.push(document.warning(
+            &KEY,
+            error.to_string(),
+            "a refresh token needs a folder of its own, in which only the service's user may write; docs/logging-in.md",
+        )),
+    }
+}
+
+/// Whether client certificates can be shown, now and in the weeks to come.
+fn client_certificates(
+    tenant: &Tenant,
+    document: &Document<'_>,
+    secrets: &Secrets<'_>,
+    now: Timestamp,
+    found: &mut Vec<Diagnostic>,
+) {
+    for (path, table) in tenant.client_certificates() {
+        let key = [path, &["key"]].concat();
+        let certificate = [path, &["cert_file"]].concat();
+        let hint = "put a certificate and its private key there, both as PEM";
+        match ClientIdentity::read(table, secrets) {
+            Err(IdentityError::Secret(error)) => {
+                let key: Vec<&'static str> = at_its_place(&key, &table.key);
+                found.push(secret_missing(document, &key, &error));
+            }
+            Err(IdentityError::Setup(error)) => found.push(document.error(&certificate, error.to_string(), hint)),
+            Ok(identity) => {
+                let expiry = Expiry { secret: path.join("."), at: identity.validity().to };
+                match identity.validity().check(&table.cert_file, now) {
+                    Err(error) => found.push(document.error(&certificate, error.to_string(), hint)),
+                    Ok(()) if expiry.nearness(now).is_some() => found.push(document.warning(
+                        &certificate,
+                        expiry.words(now),
+                        "put a new one there before, with its key; nothing has to be restarted for a file",
+                    )),
+                    Ok(()) => {}
+                }
+            }
+        }
+    }
 }
 
 /// Checks that the templates of receivers can be read and that the keys of signatures are long enough. A missing one is reported when a message

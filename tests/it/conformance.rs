@@ -2,8 +2,8 @@
 //! meet an expectation, that is written down here: a change on either side is noticed.
 
 use rosterd::config::profile::Profile;
-use rosterd::http::Secret;
 use rosterd::http::pace::Pacer;
+use rosterd::http::{Login, Secret};
 use rosterd::scim::conformance::{Expectation, UnmetReason, examine};
 use rosterd::scim::{App, AppSettings};
 
@@ -20,7 +20,8 @@ fn tried(kind: Kind) -> Option<Vec<(Expectation, Result<(), UnmetReason>)>> {
         pacer: Pacer::new(&[], profile.pace.in_flight),
         profile,
         base_url: server.base_url.clone(),
-        token: Some(Secret::new(&server.token).unwrap()),
+        login: Login::key("Authorization", "Bearer {token}", &Secret::new(&server.token).unwrap()),
+        identity: None,
         ca_pem: None,
         allow_http_loopback: true,
         seed: 1,

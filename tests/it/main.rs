@@ -40,6 +40,7 @@ mod ldap_holes;
 mod ldap_limits;
 mod leavers;
 mod log;
+mod logins;
 mod names;
 mod notify;
 mod onelogin_api;

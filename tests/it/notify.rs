@@ -30,6 +30,11 @@ impl Receiver {
         });
     }
 
+    /// The port on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.server.address().port()
+    }
+
     pub(crate) fn bodies(&self) -> Vec<Value> {
         let requests = self.runtime.block_on(self.server.received_requests()).unwrap();
         requests.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()

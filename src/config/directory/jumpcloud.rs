@@ -116,7 +116,7 @@ impl DirectoryTable for JumpCloudTable {
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let secrets = self.api_key.iter_mut().chain(&mut self.client_secret);
-        secrets.filter_map(|secret| secret.file.as_mut()).chain(&mut self.web.ca_file).collect()
+        secrets.filter_map(|secret| secret.file.as_mut()).chain(self.web.paths_mut()).collect()
     }
 
     fn addresses(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DirectoryTable, TableCheck};
 use crate::config::forms::{LdapAddress, canonical};
+use crate::config::login::ClientCertificateTable;
 use crate::config::secret_ref::SecretRef;
 
 /// `[source.ldap]`
@@ -31,11 +32,14 @@ pub struct LdapTable {
     /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_plain_loopback`.
     #[serde(default)]
     pub loopback_port_may_change: bool,
-    /// Who to bind as: a DN, or for Active Directory `user@realm`.
+    /// Who to bind as: a DN, or for Active Directory `user@realm`. Left out together with `password`, the server knows rosterd by its
+    /// `client_certificate` (SASL EXTERNAL).
     #[schemars(length(min = 1))]
-    pub bind_dn: String,
+    pub bind_dn: Option<String>,
     /// The password of `bind_dn`.
-    pub password: SecretRef,
+    pub password: Option<SecretRef>,
+    /// What is shown to a server that asks for a certificate in the TLS handshake.
+    pub client_certificate: Option<ClientCertificateTable>,
     /// Where everything is, such as `dc=example,dc=org`.
     #[schemars(length(min = 1))]
     pub base: String,
@@ -107,7 +111,11 @@ pub type Table = LdapTable;
 
 impl DirectoryTable for LdapTable {
     fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
-        vec![(&["source", "ldap", "password"], &self.password)]
+        self.password.iter().map(|password| (&["source", "ldap", "password"][..], password)).collect()
+    }
+
+    fn client_certificate(&self) -> Option<&ClientCertificateTable> {
+        self.client_certificate.as_ref()
     }
 
     fn ca_file(&self) -> Option<&Path> {
@@ -115,7 +123,9 @@ impl DirectoryTable for LdapTable {
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.ca_file.iter_mut().chain(&mut self.password.file).collect()
+        let password = self.password.iter_mut().filter_map(|password| password.file.as_mut());
+        let certificate = self.client_certificate.iter_mut().flat_map(ClientCertificateTable::paths_mut);
+        self.ca_file.iter_mut().chain(password).chain(certificate).collect()
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -144,8 +154,33 @@ fn half_a_minute() -> u64 {
     30
 }
 
+/// A name and a password, or a certificate.
+fn credentials(table: &mut TableCheck<'_, '_>) {
+    let [has_name, has_password, has_certificate] =
+        ["bind_dn", "password", "client_certificate"].map(|key| table.has(key));
+    match (has_name, has_password) {
+        (true, true) => {}
+        (true, false) => table.lacks(
+            "the key `password` is missing in `[source.ldap]`",
+            "write `password = { file = \"path\" }`; or remove `bind_dn`, too, for a `client_certificate` that stands for both",
+        ),
+        (false, true) => table.lacks("the key `bind_dn` is missing in `[source.ldap]`", "write whose password it is"),
+        (false, false) if has_certificate => {}
+        (false, false) => table.lacks(
+            "the keys `bind_dn` and `password` are missing in `[source.ldap]`",
+            "an anonymous bind sees little or nothing: write both, or a `client_certificate` (docs/logging-in.md)",
+        ),
+    }
+    let is_plain = table.text("url").is_some_and(|url| url.starts_with("ldap://")) && !table.is_true("start_tls");
+    if has_certificate && is_plain {
+        let hint = "write ldaps://, or add `start_tls = true`";
+        table.wrong("client_certificate", "a certificate is shown in a TLS handshake only", hint);
+    }
+}
+
 /// The password must not cross a network in the clear.
 pub(in crate::config) fn check(table: &mut TableCheck<'_, '_>) {
+    credentials(table);
     let Some(address) = table.text("url").and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
     let (start_tls, plain) = (table.is_true("start_tls"), table.is_true("allow_plain_loopback"));
     if address.is_ldaps() && start_tls {

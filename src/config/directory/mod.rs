@@ -16,6 +16,7 @@ pub use web::WebKeys;
 
 use super::diagnostic::Diagnostic;
 use super::document::Document;
+use super::login::ClientCertificateTable;
 use super::tenant::SecretRef;
 
 /// What the program has to know of a directory's table, whichever it is.
@@ -33,6 +34,11 @@ pub trait DirectoryTable: Debug {
     /// The certificate authorities to trust instead of the machine's.
     fn ca_file(&self) -> Option<&Path> {
         self.web()?.ca_file.as_deref()
+    }
+
+    /// What is shown to a server that asks for a certificate.
+    fn client_certificate(&self) -> Option<&ClientCertificateTable> {
+        self.web()?.client_certificate.as_ref()
     }
 
     /// Every path of the table, that of a secret's file too, to make it whole.
@@ -107,6 +113,15 @@ macro_rules! tables {
                     _ => return None,
                 };
                 Some((key, self.table()?.ca_file()?))
+            }
+
+            /// See [`DirectoryTable::client_certificate`]; with its key.
+            pub fn client_certificate(&self) -> Option<(&'static [&'static str], &ClientCertificateTable)> {
+                let key: &[&str] = match self {
+                    $($(#[$when])* Self { $name: Some(_), .. } => &["source", stringify!($name), "client_certificate"],)*
+                    _ => return None,
+                };
+                Some((key, self.table()?.client_certificate()?))
             }
 
             fn table_mut(&mut self) -> Option<&mut dyn DirectoryTable> {

@@ -132,7 +132,7 @@ impl DirectoryTable for OneLoginTable {
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.web.ca_file.iter_mut().chain(&mut self.client_secret.file).collect()
+        self.web.paths_mut().chain(&mut self.client_secret.file).collect()
     }
 
     fn addresses(&self) -> Vec<String> {

@@ -33,7 +33,7 @@ impl DirectoryTable for Table {
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.web.ca_file.iter_mut().chain(&mut self.token.file).collect()
+        self.web.paths_mut().chain(&mut self.token.file).collect()
     }
 
     fn addresses(&self) -> Vec<String> {

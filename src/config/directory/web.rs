@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::TableCheck;
-use crate::config::check::{bucket_match, buckets, web_address};
+use crate::config::check::{bucket_match, buckets};
+use crate::config::encrypted::web_address;
 use crate::config::forms::Rate;
+use crate::config::login::ClientCertificateTable;
 use crate::config::profile::RateSetting;
 
 /// How a directory is asked. A table takes these keys over with `#[serde(flatten)]`.
@@ -46,6 +48,16 @@ pub struct WebKeys {
     pub loopback_port_may_change: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// What is shown to a server that asks for a certificate in the TLS handshake, beside the credential.
+    pub client_certificate: Option<ClientCertificateTable>,
+}
+
+impl WebKeys {
+    /// Every path of these keys, to make them whole.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let certificate = self.client_certificate.iter_mut().flat_map(ClientCertificateTable::paths_mut);
+        self.ca_file.iter_mut().chain(certificate)
+    }
 }
 
 fn ten_a_second() -> RateSetting {

@@ -191,6 +191,17 @@ impl fmt::Display for HoldReason {
                  give it a tenant of its own: its ids are not those on record",
                 moved("directory", from, to)
             ),
+            Self::TokenServerChange { from, to } => write!(
+                f,
+                "{}; no request was made and no credential was sent. The client's secret or key would go there: approve if it is the app's",
+                match from.is_empty() {
+                    true => format!(
+                        "the app's tokens are now granted by {}, and no token server was asked in the last run",
+                        to.join(", ")
+                    ),
+                    false => moved("token server", from, to),
+                }
+            ),
             Self::Approval { ops, who } => {
                 let kinds: BTreeSet<&str> = ops.iter().map(|op| op.name()).collect();
                 let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");

@@ -276,6 +276,11 @@ const VENDOR: &str = "ask the app's vendor; until it is right, do not rely on it
 fn ends(error: &CallError) -> bool {
     matches!(
         error.class,
-        FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Untrusted | FailureClass::Redirect
+        FailureClass::Unauthorized
+            | FailureClass::Unreachable
+            | FailureClass::Untrusted
+            | FailureClass::LoginRefused
+            | FailureClass::LoginFailed
+            | FailureClass::Redirect
     )
 }

@@ -55,6 +55,8 @@ impl Probe<'_> {
                         FailureClass::Unauthorized
                             | FailureClass::Unreachable
                             | FailureClass::Untrusted
+                            | FailureClass::LoginRefused
+                            | FailureClass::LoginFailed
                             | FailureClass::Redirect
                     ) =>
                 {

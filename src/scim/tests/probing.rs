@@ -104,7 +104,8 @@ async fn probed(server: &MockServer) -> super::super::Probed {
         let settings = AppSettings {
             profile,
             base_url: base_url.clone(),
-            token: Some(Secret::new(TOKEN).unwrap()),
+            login: Login::key("Authorization", "Bearer {token}", &Secret::new(TOKEN).unwrap()),
+            identity: None,
             ca_pem: None,
             allow_http_loopback: true,
             pacer: Pacer::new(&[], 4),

@@ -22,6 +22,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
+use zeroize::Zeroizing;
 
 use super::bounds::{self, Bounds};
 use super::entry::LdapEntry;
@@ -32,7 +33,7 @@ use super::{ber, dial};
 use crate::config::ca;
 use crate::config::directory::ldap::LdapTable;
 use crate::config::forms::{InvalidForm, LdapAddress};
-
+use crate::http::ClientIdentity;
 use crate::source::SourceError;
 
 /// Pages in a row without a single entry before a server counts as stuck. Filters that match little make some empty.
@@ -47,6 +48,29 @@ const REPEATED_COOKIES: u32 = 10;
 /// Where an alias leads (RFC 4512 §2.6.2).
 pub(super) const ALIAS_TARGET: &str = "aliasedObjectName";
 
+/// Who binds.
+pub(super) enum Credential {
+    /// A name and its password (RFC 4513 §5.1.3).
+    Password {
+        /// The name.
+        bind_dn: String,
+        /// Its password.
+        password: Zeroizing<String>,
+    },
+    /// The one whom the client certificate of the connection is for (SASL EXTERNAL, RFC 4513 §5.2.3).
+    Certificate,
+}
+
+impl Credential {
+    /// For messages.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Password { bind_dn, .. } => bind_dn,
+            Self::Certificate => "the client certificate",
+        }
+    }
+}
+
 /// Where a directory is and how to reach it.
 #[derive(Debug)]
 pub(super) struct Address {
@@ -59,7 +83,11 @@ pub(super) struct Address {
 
 impl Address {
     /// Judges the address without touching the network; the CA file is read.
-    pub(super) fn new(table: &LdapTable, timeout: Duration) -> Result<Self, SourceError> {
+    pub(super) fn new(
+        table: &LdapTable,
+        identity: Option<&ClientIdentity>,
+        timeout: Duration,
+    ) -> Result<Self, SourceError> {
         let wrong = |why: &str| SourceError::Settings(format!("url {:?}: {why}", table.url));
         let address: LdapAddress = table.url.parse().map_err(|misfit: InvalidForm| wrong(&misfit.to_string()))?;
         let tls = address.is_ldaps() || table.start_tls;
@@ -73,7 +101,7 @@ impl Address {
                  (allow_plain_loopback is for addresses of this machine)",
             ));
         }
-        let tls = tls.then(|| tls_config(table.ca_file.as_deref())).transpose()?;
+        let tls = tls.then(|| tls_config(table.ca_file.as_deref(), identity)).transpose()?;
         let max_message = table.max_message_bytes.clamp(64 << 10, 1 << 30);
         Ok(Self { url: address.url().clone(), start_tls: table.start_tls, tls, timeout, max_message })
     }
@@ -81,17 +109,21 @@ impl Address {
     /// Connects and binds.
     pub(super) async fn connect(
         &self,
-        bind_dn: &str,
-        password: &str,
+        credential: &Credential,
         expected: &ExpectedReferrals,
     ) -> Result<Connection, SourceError> {
         let opening = dial::open(&self.url, self.start_tls, self.tls.as_ref(), self.max_message.min(BEFORE_BIND));
         let server = tokio::time::timeout(self.timeout, opening).await.map_err(|_| outcome::no_answer())??;
-        let mut connection = self.behind_relay(server, bind_dn, expected.clone()).await?;
-        let binding = connection.ldap.with_timeout(self.timeout).simple_bind(bind_dn, password);
-        match unpanicked(binding).await? {
-            Ok(result) => outcome::of_bind(&result, bind_dn)?,
-            Err(error) => return Err(connection.broken(error, "the answer to the bind").await),
+        let mut connection = self.behind_relay(server, credential.name(), expected.clone()).await?;
+        let ldap = connection.ldap.with_timeout(self.timeout);
+        let bound = match credential {
+            Credential::Password { bind_dn, password } => unpanicked(ldap.simple_bind(bind_dn, password)).await?,
+            Credential::Certificate => unpanicked(ldap.sasl_external_bind()).await?,
+        };
+        match (bound, credential) {
+            (Ok(result), Credential::Password { bind_dn, .. }) => outcome::of_bind(&result, bind_dn)?,
+            (Ok(result), Credential::Certificate) => outcome::of_external(&result)?,
+            (Err(error), _) => return Err(connection.broken(error, "the answer to the bind").await),
         }
         connection.watch.bound();
         Ok(connection)
@@ -129,7 +161,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SourceError> {
+fn tls_config(ca_file: Option<&Path>, identity: Option<&ClientIdentity>) -> Result<Arc<ClientConfig>, SourceError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let no_tls = |error: rustls::Error| SourceError::Settings(format!("TLS can't be set up: {error}"));
     let builder =
@@ -138,7 +170,11 @@ fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SourceError> 
         Some(path) => builder.with_root_certificates(roots(path)?),
         None => builder.with_platform_verifier().map_err(no_tls)?,
     };
-    Ok(Arc::new(builder.with_no_client_auth()))
+    let config = match identity.map(ClientIdentity::for_tls) {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(no_tls)?,
+        None => builder.with_no_client_auth(),
+    };
+    Ok(Arc::new(config))
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, SourceError> {
@@ -407,7 +443,7 @@ mod tests {
         let text = format!(
             "url = {url:?}\nbind_dn = 'cn=reader'\npassword = {{ env = 'X' }}\nbase = 'dc=x'\nca_file = '/none'\n{more}"
         );
-        Address::new(&toml::from_str(&text).unwrap(), Duration::from_secs(1))
+        Address::new(&toml::from_str(&text).unwrap(), None, Duration::from_secs(1))
     }
 
     #[test]

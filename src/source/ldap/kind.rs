@@ -99,7 +99,10 @@ impl DirectoryKind for Ldap {
 
     fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
         let Some(table) = &tables.ldap else { return Err(SourceError::no_table(self.table()).into()) };
-        let password = Secrets::of_this_process().fetch(&table.password)?;
-        Ok(Box::new(LdapSource::from_table(table, password, &context.reads, Arc::clone(&context.clock))?))
+        let secrets = Secrets::of_this_process();
+        let password = table.password.as_ref().map(|place| secrets.fetch(place)).transpose()?;
+        let identity = context.identity(table.client_certificate.as_ref())?;
+        let clock = Arc::clone(&context.clock);
+        Ok(Box::new(LdapSource::with_certificate(table, password, identity.as_ref(), &context.reads, clock)?))
     }
 }

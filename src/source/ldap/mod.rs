@@ -37,12 +37,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
-use self::connection::{Address, Connection};
+use self::connection::{Address, Connection, Credential};
 use self::layout::LdapLayout;
 use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
 use crate::config::directory::ldap::LdapTable;
-use crate::http::{Secret, Spellings};
+use crate::http::{ClientIdentity, Secret, Spellings};
 use crate::model::{Finding, SourceId};
 use crate::progress::Progress;
 
@@ -53,8 +53,7 @@ pub(crate) const KIND: &dyn super::kind::DirectoryKind = &kind::Ldap;
 pub struct LdapSource {
     address: Address,
     layout: LdapLayout,
-    bind_dn: String,
-    password: zeroize::Zeroizing<String>,
+    credential: Credential,
     clock: Arc<dyn Clock>,
     /// Whether it was said that the preset does not fit, or that it does.
     fit_is_known: AtomicBool,
@@ -75,32 +74,47 @@ impl LdapSource {
         read_by_mappings: &[String],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
+        Self::with_certificate(table, Some(password), None, read_by_mappings, clock)
+    }
+
+    /// As [`LdapSource::from_table`], where the server may ask for a certificate: it comes beside the password, or in place of it.
+    ///
+    /// # Errors
+    /// As for [`LdapSource::from_table`].
+    pub fn with_certificate(
+        table: &LdapTable,
+        password: Option<zeroize::Zeroizing<String>>,
+        identity: Option<&ClientIdentity>,
+        read_by_mappings: &[String],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SourceError> {
         let layout = LdapLayout::new(table, read_by_mappings)?;
-        let address = Address::new(table, layout.timeout)?;
-        if table.bind_dn.is_empty() || password.is_empty() {
-            let why = "bind_dn and password must not be empty: that is an anonymous bind, which sees little or nothing";
-            return Err(SourceError::Settings(why.to_owned()));
-        }
-        Ok(Self {
-            address,
-            layout,
-            bind_dn: table.bind_dn.clone(),
-            password,
-            clock,
-            fit_is_known: AtomicBool::new(false),
-        })
+        let address = Address::new(table, identity, layout.timeout)?;
+        let credential = match (&table.bind_dn, password) {
+            (Some(bind_dn), Some(password)) if !bind_dn.is_empty() && !password.is_empty() => {
+                Credential::Password { bind_dn: bind_dn.clone(), password }
+            }
+            (None, None) if identity.is_some() => Credential::Certificate,
+            _ => {
+                let why =
+                    "bind_dn and password must not be empty: that is an anonymous bind, which sees little or nothing";
+                return Err(SourceError::Settings(why.to_owned()));
+            }
+        };
+        Ok(Self { address, layout, credential, clock, fit_is_known: AtomicBool::new(false) })
     }
 
     async fn connect(&self) -> Result<Connection, SourceError> {
         self.address
-            .connect(&self.bind_dn, &self.password, &self.layout.expected)
+            .connect(&self.credential, &self.layout.expected)
             .await
             .map_err(|error| self.without_password(error))
     }
 
     /// The password as it may stand in what the server says; `None` for one that no header could carry, which is looked for nowhere.
     fn spellings(&self) -> Option<Spellings> {
-        Secret::new(self.password.as_str()).ok().map(|password| Spellings::of(&password))
+        let Credential::Password { password, .. } = &self.credential else { return None };
+        Secret::new(password.as_str()).ok().map(|password| Spellings::of(&password))
     }
 
     fn without_password(&self, error: SourceError) -> SourceError {
@@ -190,13 +204,18 @@ impl Source for LdapSource {
                 let misfit = product::misfit(&mut connection, &self.layout).await;
                 connection.close().await;
                 self.fit_is_known.store(true, Ordering::Relaxed);
-                let bound = Finding::ok(CHECK, format!("{} accepts {}", self.address, self.bind_dn));
+                let bound = Finding::ok(CHECK, format!("{} accepts {}", self.address, self.credential.name()));
                 let misfit = misfit.map(|misfit| Finding::warning("preset", misfit.detail(), misfit.remedy()));
                 return [bound].into_iter().chain(misfit).collect();
             }
             Err(error) => {
                 let remedy = match &error {
-                    SourceError::Refused(_) => "fix source.ldap.bind_dn, or the password in its file",
+                    SourceError::Refused(_) => match self.credential {
+                        Credential::Password { .. } => "fix source.ldap.bind_dn, or the password in its file",
+                        Credential::Certificate => {
+                            "map the certificate's subject to an entry on the server (olcAuthzRegexp), or use a password"
+                        }
+                    },
                     SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
                         "fix source.ldap.url, the network or source.ldap.ca_file"
                     }

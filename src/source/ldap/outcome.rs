@@ -25,6 +25,19 @@ pub(super) fn of_bind(result: &LdapResult, bind_dn: &str) -> Result<(), SourceEr
     })
 }
 
+/// Judges the result of a bind by the client certificate (SASL EXTERNAL).
+pub(super) fn of_external(result: &LdapResult) -> Result<(), SourceError> {
+    let said = said(result);
+    Err(match result.rc {
+        0 => return Ok(()),
+        49 => SourceError::Refused(format!("the client certificate is not accepted, or stands for no entry ({said})")),
+        7 | 8 | 32 | 48 | 50 => SourceError::Refused(format!(
+            "this server does not bind by a client certificate (SASL EXTERNAL), or not by this one ({said})"
+        )),
+        _ => anything(result.rc, said),
+    })
+}
+
 /// One search, for messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SearchContext<'a> {

@@ -45,6 +45,7 @@ impl<D: HttpDirectory> DirectoryKind for WebKind<D> {
         let secret = context.token(place)?;
         let (address, _) = D::addresses(table);
         let parts = Parts {
+            identity: context.identity(keys.client_certificate.as_ref())?,
             ca_pem: context.authorities(keys.ca_file.as_deref())?,
             pacer: context.pacer(&address, &secret, &keys.rate, keys.in_flight),
             secret,

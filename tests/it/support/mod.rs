@@ -10,6 +10,7 @@ pub(crate) mod directory;
 pub(crate) mod http;
 pub(crate) mod jumpcloud;
 pub(crate) mod machine;
+pub(crate) mod mtls;
 pub(crate) mod onelogin;
 pub(crate) mod prism;
 pub(crate) mod process;

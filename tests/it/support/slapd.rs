@@ -44,6 +44,8 @@ pub(crate) enum Tls {
     Good,
     /// Signed by the same authority, for a host of another name.
     WrongHost,
+    /// As `Good`, and a client certificate of the same authority is demanded; `client.pem` and `client.key` stand for [`READER_DN`].
+    Demanding,
 }
 
 /// A running slapd. Dropping it kills it and deletes its files.
@@ -77,6 +79,10 @@ impl Slapd {
         match options.tls {
             Tls::Off => {}
             Tls::Good => tls::make_certificates(folder.path(), "IP:127.0.0.1,DNS:localhost"),
+            Tls::Demanding => {
+                tls::make_certificates(folder.path(), "IP:127.0.0.1,DNS:localhost");
+                tls::make_client(folder.path());
+            }
             Tls::WrongHost => tls::make_certificates(folder.path(), "DNS:elsewhere.example.org"),
         }
         fs::create_dir(path("db")).expect("the database folder");
@@ -229,10 +235,15 @@ fn configuration(folder: &TempDir, admin_password: &str, options: Options) -> St
     let folder = folder.path().display();
     let tls = match options.tls {
         Tls::Off => String::new(),
-        Tls::Good | Tls::WrongHost => format!(
+        Tls::Good | Tls::WrongHost | Tls::Demanding => format!(
             "TLSCACertificateFile {folder}/ca.pem\n\
              TLSCertificateFile {folder}/server.pem\n\
-             TLSCertificateKeyFile {folder}/server.key\n"
+             TLSCertificateKeyFile {folder}/server.key\n{}",
+            match options.tls {
+                Tls::Demanding =>
+                    format!("TLSVerifyClient demand\nauthz-regexp \"cn=client of one test\" \"{READER_DN}\"\n"),
+                _ => String::new(),
+            }
         ),
     };
     let members = if options.keep_stale_members { "" } else { "overlay memberof\nmemberof-refint TRUE\n" };

@@ -29,3 +29,26 @@ fn openssl(folder: &Path, mut command: Command) {
     let output = command.current_dir(folder).output().expect("openssl starts");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Writes `client.pem` and `client.key`, signed by the authority that is in `folder`.
+pub(crate) fn make_client(folder: &Path) {
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let mut request = Command::new("openssl");
+    request.arg("req").args(key).args(["-subj", "/CN=client of one test"]);
+    request.args(["-keyout", "client.key", "-out", "client.csr"]);
+    openssl(folder, request);
+    fs::write(folder.join("client.ext"), "extendedKeyUsage=clientAuth\nbasicConstraints=CA:FALSE\n")
+        .expect("the extensions");
+    let mut certificate = Command::new("openssl");
+    certificate.args(["x509", "-req", "-days", "2", "-in", "client.csr", "-extfile", "client.ext"]);
+    certificate.args(["-CA", "ca.pem", "-CAkey", "ca.key", "-out", "client.pem"]);
+    openssl(folder, certificate);
+    private(&folder.join("client.key"), &fs::read_to_string(folder.join("client.key")).expect("the key"));
+}
+
+/// A file that only its owner may read.
+pub(crate) fn private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(path, text).expect("the file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its mode");
+}
