@@ -8,6 +8,7 @@ mod doctor_duplicates;
 mod errands;
 mod explain;
 mod fingerprint;
+mod first_look;
 mod import;
 mod probe;
 mod roll;
