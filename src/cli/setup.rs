@@ -17,7 +17,7 @@ use super::tenant_name;
 use crate::config::profiles::{self, AppFolder};
 use crate::model::TenantName;
 use crate::tenancy::{self, Draft, InitChoices, InitPlan};
-use answers::Answers;
+use answers::SetupAnswers;
 use terminal::Terminal;
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &SetupArgs) -> Result<u8, CommandFailure> {
@@ -30,7 +30,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &SetupArgs) -> R
     );
     let tenant = name(&terminal, global, named)?;
     let source = directory_kind(&terminal)?;
-    let mut answers = Answers::new(&global.config, InitPlan { tenant, source, app: "scim".to_owned() });
+    let mut answers = SetupAnswers::new(&global.config, InitPlan { tenant, source, app: "scim".to_owned() });
     let snapshot = sides::directory(&terminal, &mut answers).await?;
     terminal.step("The app");
     answers.plan.app = app_profile(&terminal)?;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
+use rustix::process::geteuid;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,9 @@ use crate::files::{modes, replace};
 use crate::model::TenantName;
 use crate::source::kind;
 use crate::store::Stores;
+
+/// The user whom no permissions keep from reading.
+const ROOT: u32 = 0;
 
 /// What was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -75,6 +79,7 @@ pub struct Draft {
     path: PathBuf,
     text: String,
     floor: Floor,
+    service_user: Option<u32>,
 }
 
 impl Draft {
@@ -104,16 +109,17 @@ impl Draft {
         let app = folder_of(config, &plan.app)?.tenant_template()?;
         let text = template::with_choices(template::template(plan, directory, &app), choices);
         let first_time = !config.exists();
-        let (tenants, floor) = match first_time {
-            true => (beside(config, Path::new("tenants")), Floor::default()),
+        let (tenants, floor, service_user) = match first_time {
+            true => (beside(config, Path::new("tenants")), Floor::default(), None),
             false => {
                 let global = super::load_global(config).map_err(first)?;
-                (global.tenants_dir, global.floor)
+                let owner = Stores::on_disk(global.state_dir).owner().filter(|owner| *owner != ROOT);
+                (global.tenants_dir, global.floor, owner.filter(|_| geteuid().is_root()))
             }
         };
         let path = tenants.join(format!("{}.toml", plan.tenant));
         let (name, product) = (plan.tenant.clone(), plan.source.clone());
-        Ok(Self { config: config.to_owned(), first_time, name, product, path, text, floor })
+        Ok(Self { config: config.to_owned(), first_time, name, product, path, text, floor, service_user })
     }
 
     /// The tenant file.
@@ -139,6 +145,11 @@ impl Draft {
     /// The folder for secrets.
     pub fn secrets_folder(&self) -> PathBuf {
         self.whole(SECRETS)
+    }
+
+    /// The user to whom secrets that root writes are given: the one to whom the state belongs, so that the service can read them.
+    pub fn service_user(&self) -> Option<u32> {
+        self.service_user
     }
 
     /// Whether the tenant file is there already.
@@ -209,6 +220,10 @@ impl Draft {
             let line = Zeroizing::new(format!("{}\n", secret.text.as_str()));
             write_new(&secret.path, line.as_bytes(), modes::PRIVATE)?;
             report.written.push(secret.path.clone());
+            if let Some(user) = self.service_user {
+                std::os::unix::fs::chown(&secret.path, Some(user), None)
+                    .map_err(|error| refused(&secret.path, &error))?;
+            }
         }
         if let Some(text) = self.new_config() {
             create(&self.config, &text)?;

@@ -62,7 +62,7 @@ pub struct DirectoryChoice {
 
 /// The directories there are.
 pub fn directories() -> Vec<DirectoryChoice> {
-    let schema = Schema::read();
+    let schema = TenantSchema::read();
     let choice = |kind: &&'static dyn DirectoryKind| {
         let table = kind.table();
         let title = text_of(&schema.kind(table)["description"]);
@@ -80,7 +80,7 @@ pub fn directories() -> Vec<DirectoryChoice> {
 
 /// The questions about the table of the directory: every key of the template but the one that makes it that product.
 pub(super) fn about_directory(text: &str, product: &str) -> Vec<Question> {
-    let schema = Schema::read();
+    let schema = TenantSchema::read();
     let Some(kind) = kind::KINDS.iter().find(|kind| kind.products().iter().any(|own| own.name == product)) else {
         return Vec::new();
     };
@@ -91,7 +91,7 @@ pub(super) fn about_directory(text: &str, product: &str) -> Vec<Question> {
 
 /// The questions about the table of the app: the keys that are no answer yet in the template.
 pub(super) fn about_app(text: &str) -> Vec<Question> {
-    let schema = Schema::read();
+    let schema = TenantSchema::read();
     let open = template::to_edit(text);
     let is_open = |key: &TemplateKey| {
         let mut own = open.iter().filter(|(line, _)| *line == key.line);
@@ -131,9 +131,9 @@ fn keys_of(text: &str, table: &str) -> Vec<TemplateKey> {
 }
 
 /// The schema of a tenant file.
-struct Schema(Value);
+struct TenantSchema(Value);
 
-impl Schema {
+impl TenantSchema {
     fn read() -> Self {
         Self(serde_json::from_str(&schema::text(SchemaKind::Tenant)).unwrap_or_default())
     }

@@ -1,7 +1,7 @@
 //! `rosterd setup` at a real terminal: what is asked, tried, written and left behind, also when it is interrupted.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -368,6 +368,38 @@ fn an_existing_tenant_is_replaced_only_after_a_yes_and_answers_may_be_kept_altho
     let tenant = fs::read_to_string(home.config().join("tenants/acme.toml")).unwrap();
     assert!(tenant.contains("path = \"../people.json\"") && tenant.contains("\"https://127.0.0.1:1\""), "{tenant}");
     assert_eq!(mode(&home.config().join("secrets/acme")), 0o600);
+}
+
+#[test]
+fn a_secret_that_root_types_belongs_to_the_user_of_the_service() {
+    const SERVICE: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return rig::skip("only root can give a file away");
+    }
+    let home = Home::new();
+    // The service's user has to reach what is its own.
+    for folder in [home.folder.path().to_owned(), home.path()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(home.rosterd(&["init", "other"]).0, Some(0));
+    let state = home.config().join("state");
+    fs::create_dir_all(&state).unwrap();
+    std::os::unix::fs::chown(&state, Some(SERVICE), None).unwrap();
+    let people = home.path().join("people.json");
+    fs::write(&people, company().to_string()).unwrap();
+    let mut terminal = home.setup();
+    directory_of_a_file(&mut terminal, people.to_str().unwrap());
+    terminal.answers("base_url: ", "https://127.0.0.1:1");
+    terminal.answers("token (not shown): ", "typed-token-0001");
+    terminal.answers("next [again]: ", "keep");
+    terminal.answers("groups [all that the directory assigns]: ", "");
+    terminal.answers("Is that who should have an account (y/n) [y]: ", "");
+    terminal.answers("Write them (y/n) [y]: ", "");
+    let (_, shown) = terminal.end();
+    let secret = home.config().join("secrets/acme");
+    assert!(shown.contains(&format!("chown {SERVICE} {}", secret.display())) && shown.contains("ok acme"), "{shown}");
+    let about = fs::metadata(&secret).unwrap();
+    assert_eq!((about.uid(), about.permissions().mode() & 0o777), (SERVICE, 0o600), "{shown}");
 }
 
 #[test]

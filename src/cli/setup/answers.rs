@@ -13,7 +13,7 @@ use crate::store::Stores;
 use crate::tenancy::{AnswerKind, Draft, InitChoices, InitPlan, Question, Tenant, TypedSecret};
 
 /// All answers.
-pub(super) struct Answers {
+pub(super) struct SetupAnswers {
     config: PathBuf,
     pub(super) plan: InitPlan,
     pub(super) choices: InitChoices,
@@ -41,7 +41,7 @@ struct SecretAnswer {
     text: Option<Zeroizing<String>>,
 }
 
-impl Answers {
+impl SetupAnswers {
     pub(super) fn new(config: &Path, plan: InitPlan) -> Self {
         let (choices, values, secrets) = (InitChoices::default(), Vec::new(), Vec::new());
         Self { config: config.to_owned(), plan, choices, values, secrets }

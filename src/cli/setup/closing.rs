@@ -8,12 +8,12 @@ use super::super::failure::CommandFailure;
 use super::super::init::option;
 use super::super::screen::{ADD, STRONG, Screen, paint};
 use super::super::{check, sync};
-use super::answers::Answers;
+use super::answers::SetupAnswers;
 use super::terminal::Terminal;
 use crate::tenancy::{self, Draft, InitReport};
 
 /// Writes the files once a person agrees, and prints the same as commands.
-pub(super) fn write(terminal: &Terminal, global: &Global, answers: &Answers) -> Result<(), CommandFailure> {
+pub(super) fn write(terminal: &Terminal, global: &Global, answers: &SetupAnswers) -> Result<(), CommandFailure> {
     let (draft, secrets) = (answers.draft()?, answers.typed_secrets());
     terminal.step("Files");
     let config = draft.new_config().map(|_| global.config.clone());
@@ -70,15 +70,13 @@ pub(super) async fn show(screen: &Screen, global: &Global, tenant: &str, works: 
 
 fn go_on(screen: &Screen, global: &Global, tenant: &str) {
     let option = option(global);
-    let service = match tenancy::is_of_service(&global.config) {
-        true => "systemctl enable --now rosterd".to_owned(),
-        false => format!("rosterd{option} run"),
+    let plan = (format!("rosterd{option} plan {tenant}"), "the plan once more; it sends nothing");
+    let sync = (format!("rosterd{option} sync {tenant}"), "apply it");
+    let commands = match tenancy::is_of_service(&global.config) {
+        // A sync that root types goes through the service.
+        true => [plan, ("systemctl enable --now rosterd".to_owned(), "keep apps in sync on a schedule"), sync],
+        false => [plan, sync, (format!("rosterd{option} run"), "then keep the app in sync on a schedule")],
     };
-    let commands = [
-        (format!("rosterd{option} plan {tenant}"), "the plan once more; it sends nothing"),
-        (format!("rosterd{option} sync {tenant}"), "apply it"),
-        (service, "then keep the app in sync on a schedule"),
-    ];
     let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
     screen.say("\nNothing was sent to the app. Go on with:");
     for (command, what) in commands {
@@ -87,7 +85,7 @@ fn go_on(screen: &Screen, global: &Global, tenant: &str) {
 }
 
 /// What is about to be done, as a script that does the same. Secrets are read by the script; they are in none of its lines.
-fn commands(global: &Global, answers: &Answers, draft: &Draft) -> String {
+fn commands(global: &Global, answers: &SetupAnswers, draft: &Draft) -> String {
     let mut script = String::new();
     // A new `rosterd.toml` is in the folder above.
     for folder in draft.path().parent().into_iter().filter(|folder| !folder.exists()) {
@@ -103,6 +101,9 @@ fn commands(global: &Global, answers: &Answers, draft: &Draft) -> String {
             script,
             "(umask 077 && IFS= read -rs -p {path}': ' secret && printf '%s\\n' \"$secret\" > {path})"
         );
+        if let Some(user) = draft.service_user() {
+            let _infallible = writeln!(script, "chown {user} {path}");
+        }
     }
     if let Some(text) = draft.new_config() {
         let _infallible = writeln!(script, "cat > {} <<'END'\n{}\nEND", quoted(&global.config), text.trim_end());

@@ -3,7 +3,7 @@
 use super::super::doctor;
 use super::super::failure::CommandFailure;
 use super::super::screen::{count, named};
-use super::answers::{Answers, quoted};
+use super::answers::{SetupAnswers, quoted};
 use super::sides;
 use super::terminal::Terminal;
 use crate::model::GroupMatch;
@@ -13,7 +13,7 @@ use crate::source::{Snapshot, kind};
 const LISTED: usize = 40;
 
 /// A group of the directory.
-struct Row {
+struct ListedGroup {
     id: String,
     name: String,
     members: usize,
@@ -22,7 +22,7 @@ struct Row {
 /// Asks until a person is content with who belongs.
 pub(super) fn ask(
     terminal: &Terminal,
-    answers: &mut Answers,
+    answers: &mut SetupAnswers,
     snapshot: Option<&Snapshot>,
 ) -> Result<(), CommandFailure> {
     let assigns = kind::assigns_groups(&answers.plan.source);
@@ -64,10 +64,10 @@ pub(super) fn ask(
     }
 }
 
-fn rows(snapshot: &Snapshot) -> Vec<Row> {
+fn rows(snapshot: &Snapshot) -> Vec<ListedGroup> {
     let all = snapshot.groups().filter_map(|ix| snapshot.group(ix));
-    let mut rows: Vec<Row> = all
-        .map(|group| Row {
+    let mut rows: Vec<ListedGroup> = all
+        .map(|group| ListedGroup {
             id: group.id.as_str().to_owned(),
             name: group.name.to_string(),
             members: group.members.len(),
@@ -77,9 +77,9 @@ fn rows(snapshot: &Snapshot) -> Vec<Row> {
     rows
 }
 
-fn list(terminal: &Terminal, rows: &[Row], text: &str) {
+fn list(terminal: &Terminal, rows: &[ListedGroup], text: &str) {
     let text = text.to_lowercase();
-    let found: Vec<(usize, &Row)> =
+    let found: Vec<(usize, &ListedGroup)> =
         rows.iter().enumerate().filter(|(_, row)| row.name.to_lowercase().contains(&text)).collect();
     for (at, row) in found.iter().take(LISTED) {
         let members = count(row.members as u64, "member", "members");
@@ -94,7 +94,7 @@ fn list(terminal: &Terminal, rows: &[Row], text: &str) {
 }
 
 /// What a line means: numbers of the list, ranges of them, names.
-fn patterns(rows: &[Row], line: &str) -> Result<Vec<GroupMatch>, String> {
+fn patterns(rows: &[ListedGroup], line: &str) -> Result<Vec<GroupMatch>, String> {
     // A name may have a comma in it.
     if rows.iter().any(|row| row.name == line) {
         return Ok(vec![GroupMatch::Name(line.to_owned())]);
@@ -120,7 +120,7 @@ fn patterns(rows: &[Row], line: &str) -> Result<Vec<GroupMatch>, String> {
 }
 
 /// A group by its name; by its id, where the name would mean others too.
-fn pattern(rows: &[Row], row: &Row) -> GroupMatch {
+fn pattern(rows: &[ListedGroup], row: &ListedGroup) -> GroupMatch {
     let by_name = GroupMatch::Name(row.name.clone());
     match rows.iter().filter(|other| by_name.accepts(&other.id, &other.name)).count() {
         1 => by_name,
@@ -142,8 +142,9 @@ fn value(patterns: &[GroupMatch]) -> String {
 mod tests {
     use super::*;
 
-    fn groups(names: &[&str]) -> Vec<Row> {
-        let row = |(at, name): (usize, &&str)| Row { id: format!("g{at}"), name: (*name).to_owned(), members: 1 };
+    fn groups(names: &[&str]) -> Vec<ListedGroup> {
+        let row =
+            |(at, name): (usize, &&str)| ListedGroup { id: format!("g{at}"), name: (*name).to_owned(), members: 1 };
         names.iter().enumerate().map(row).collect()
     }
 

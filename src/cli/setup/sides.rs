@@ -7,7 +7,7 @@ use super::super::check;
 use super::super::doctor;
 use super::super::failure::CommandFailure;
 use super::super::screen::{ADD, paint, safe};
-use super::answers::Answers;
+use super::answers::SetupAnswers;
 use super::terminal::Terminal;
 use crate::clock::SystemClock;
 use crate::config::forms::is_loopback_address;
@@ -30,7 +30,10 @@ enum Next {
 }
 
 /// Asks about the directory until it can be read; `None` if the answers are kept although it can't.
-pub(super) async fn directory(terminal: &Terminal, answers: &mut Answers) -> Result<Option<Snapshot>, CommandFailure> {
+pub(super) async fn directory(
+    terminal: &Terminal,
+    answers: &mut SetupAnswers,
+) -> Result<Option<Snapshot>, CommandFailure> {
     loop {
         let draft = answers.template()?;
         let asked = draft.questions_about_directory();
@@ -51,7 +54,7 @@ pub(super) async fn directory(terminal: &Terminal, answers: &mut Answers) -> Res
 }
 
 /// Asks about the app until it accepts the token; false if the answers are kept although it does not.
-pub(super) async fn app(terminal: &Terminal, answers: &mut Answers) -> Result<bool, CommandFailure> {
+pub(super) async fn app(terminal: &Terminal, answers: &mut SetupAnswers) -> Result<bool, CommandFailure> {
     loop {
         let draft = answers.template()?;
         let asked = draft.questions_about_app();
@@ -72,7 +75,7 @@ pub(super) async fn app(terminal: &Terminal, answers: &mut Answers) -> Result<bo
     }
 }
 
-async fn try_directory(terminal: &Terminal, answers: &Answers) -> Result<Option<Snapshot>, CommandFailure> {
+async fn try_directory(terminal: &Terminal, answers: &SetupAnswers) -> Result<Option<Snapshot>, CommandFailure> {
     let every = (!kind::assigns_groups(&answers.plan.source)).then_some(EVERY_GROUP);
     let more: Vec<_> = every.into_iter().chain([NO_APP_YET]).collect();
     let Some(engine) = engine(terminal, answers, &more)? else { return Ok(None) };
@@ -88,7 +91,7 @@ async fn try_directory(terminal: &Terminal, answers: &Answers) -> Result<Option<
     Ok(snapshot)
 }
 
-async fn try_app(terminal: &Terminal, answers: &Answers) -> Result<bool, CommandFailure> {
+async fn try_app(terminal: &Terminal, answers: &SetupAnswers) -> Result<bool, CommandFailure> {
     let needs_scope = !kind::assigns_groups(&answers.plan.source) && answers.typed("scope", "groups").is_none();
     let more: Vec<_> = needs_scope.then_some(EVERY_GROUP).into_iter().collect();
     let Some(engine) = engine(terminal, answers, &more)? else { return Ok(false) };
@@ -106,7 +109,7 @@ async fn try_app(terminal: &Terminal, answers: &Answers) -> Result<bool, Command
 /// An engine for a trial; `None` if the answers make no valid tenant, with the reasons shown.
 pub(super) fn engine(
     terminal: &Terminal,
-    answers: &Answers,
+    answers: &SetupAnswers,
     more: &[(&str, &str, &str)],
 ) -> Result<Option<Engine>, CommandFailure> {
     match answers.trial(terminal, more)? {
@@ -126,7 +129,7 @@ fn show(terminal: &Terminal, checkup: &Checkup) {
     }
 }
 
-fn after_failure(terminal: &Terminal, answers: &mut Answers, asked: &[Question]) -> Result<Next, CommandFailure> {
+fn after_failure(terminal: &Terminal, answers: &mut SetupAnswers, asked: &[Question]) -> Result<Next, CommandFailure> {
     let table = asked.first().map(|question| question.table.clone()).unwrap_or_default();
     terminal.note(format!(
         "\nThat did not work; nothing was written.\n  1 again  answer these questions again; Enter keeps an answer\n  2 set    set another key of \
@@ -145,7 +148,7 @@ fn after_failure(terminal: &Terminal, answers: &mut Answers, asked: &[Question])
 }
 
 /// Asks for a line `key = value`, as the tenant file has it.
-fn set_key(terminal: &Terminal, answers: &mut Answers, table: &str) -> Result<(), CommandFailure> {
+fn set_key(terminal: &Terminal, answers: &mut SetupAnswers, table: &str) -> Result<(), CommandFailure> {
     terminal.note("docs/configuration.md lists every key. For example: ca_file = \"/etc/ssl/our-ca.pem\"");
     loop {
         let line = terminal.ask("key = value", None)?;
@@ -162,7 +165,7 @@ fn set_key(terminal: &Terminal, answers: &mut Answers, table: &str) -> Result<()
 }
 
 /// An app on this machine may be asked without TLS, if a person says so.
-fn plain_http(terminal: &Terminal, answers: &mut Answers) -> Result<(), CommandFailure> {
+fn plain_http(terminal: &Terminal, answers: &mut SetupAnswers) -> Result<(), CommandFailure> {
     const KEY: (&str, &str) = ("target", "allow_http_loopback");
     let address = answers.typed("target", "base_url").unwrap_or_default();
     if !address.starts_with("http://") || !is_loopback_address(address) {
@@ -177,7 +180,7 @@ fn plain_http(terminal: &Terminal, answers: &mut Answers) -> Result<(), CommandF
 }
 
 /// Asks what becomes of the account of a user whose access is revoked, where the vendor's guide chooses otherwise.
-pub(super) fn revoked(terminal: &Terminal, answers: &mut Answers) -> Result<(), CommandFailure> {
+pub(super) fn revoked(terminal: &Terminal, answers: &mut SetupAnswers) -> Result<(), CommandFailure> {
     use crate::config::tenant::DeprovisioningAction::{Deactivate, Delete};
     let all = crate::tenancy::differences(&answers.plan.source, &answers.plan.app);
     let Some(difference) = all.iter().find(|difference| difference.key == super::REVOKED) else { return Ok(()) };
