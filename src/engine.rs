@@ -11,6 +11,7 @@ mod errands;
 mod error;
 mod explain;
 mod fingerprint;
+mod first_look;
 mod import;
 mod probe;
 mod roll;

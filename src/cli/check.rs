@@ -98,7 +98,7 @@ pub(super) fn names(screen: &Screen, global: &Global, tenants: &[String]) -> Res
     tenancy::names(&global.config, tenants).map_err(|found| shown(screen, &found))
 }
 
-fn show(screen: &Screen, found: &[Diagnostic]) {
+pub(super) fn show(screen: &Screen, found: &[Diagnostic]) {
     if !found.is_empty() {
         let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
         screen.note(render(found, colour).trim_end());

@@ -40,6 +40,15 @@ pub(super) async fn interrupted() {
     TerminationSignals::listen().next().await;
 }
 
+/// Returns at the next Ctrl-C or SIGTERM, or when the terminal is closed.
+pub(super) async fn hung_up_or_interrupted() {
+    let mut hung_up = signal(SignalKind::hangup()).ok();
+    tokio::select! {
+        () = interrupted() => {}
+        () = heard(&mut hung_up) => {}
+    }
+}
+
 /// What can be listened to; a signal that can't, ends the process as it always did.
 struct TerminationSignals([Option<Signal>; 2]);
 

@@ -1,5 +1,6 @@
 //! Why a command failed, with its exit code. The codes are part of the command line's contract.
 
+use crate::config::diagnostic::Diagnostic;
 use crate::cycle::CycleError;
 use crate::engine::EngineError;
 use crate::errand::undo::NoSuchRun;
@@ -55,6 +56,12 @@ impl CommandFailure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<Box<Diagnostic>> for CommandFailure {
+    fn from(one: Box<Diagnostic>) -> Self {
+        Self { code: code::CONFIG, message: format!("{}: {}", one.location(), one.message), hint: one.hint }
     }
 }
 

@@ -16,13 +16,7 @@ pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(
     let plan = InitPlan { tenant, source: args.source.clone(), app: args.app.clone() };
     let differences = differences(&plan.source, &plan.app);
     let choices = InitChoices { on_unassigned: on_unassigned(screen, args, &differences)? };
-    let made = init_with(&global.config, &plan, &choices).map_err(|one| {
-        let failure = CommandFailure::config(format!("{}: {}", one.location(), one.message));
-        match one.hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
+    let made = init_with(&global.config, &plan, &choices)?;
     let chosen = |difference: &&Choice| difference.key != REVOKED || choices.on_unassigned.is_none();
     let open: Vec<&Choice> = differences.iter().filter(chosen).collect();
     if screen.format == Format::Json {
@@ -53,18 +47,23 @@ fn next_steps(screen: &Screen, global: &Global, tenant: &str, made: &InitReport)
             screen.say(format!("  line {number:>3}: {line}"));
         }
     }
-    let config = match global.config == tenancy::default_config() {
-        true => String::new(),
-        false => format!(" --config {}", global.config.display()),
-    };
+    let config = option(global);
     screen.say("\nThen run:");
     for command in ["check", "doctor", "plan", "sync"] {
         screen.say(format!("  rosterd{config} {command} {tenant}"));
     }
 }
 
+/// The option of commands that follow, where the configuration is not at its usual place.
+pub(super) fn option(global: &Global) -> String {
+    match global.config == tenancy::default_config() {
+        true => String::new(),
+        false => format!(" --config {}", global.config.display()),
+    }
+}
+
 /// The key of the one choice that is asked for.
-const REVOKED: &str = "users.on_unassigned";
+pub(super) const REVOKED: &str = "users.on_unassigned";
 
 /// What becomes of the account of a user whose access is revoked: as the command line says, or as a person at a terminal says where the
 /// vendor's guide chooses otherwise. `None` keeps the default.

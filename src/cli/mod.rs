@@ -29,6 +29,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod screen;
+mod setup;
 mod state;
 mod status;
 mod sync;
@@ -111,6 +112,7 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, CommandFailure> {
     owner::check(screen, global, &cli.command)?;
     match &cli.command {
         Command::Demo(args) => demo::run(screen, args).await?,
+        Command::Setup(args) => return setup::run(screen, global, args).await,
         Command::Init(args) => init::run(screen, global, args)?,
         Command::Check(args) => check::run(screen, global, &args.tenants)?,
         Command::Doctor(args) => return doctor::run(screen, global, args).await,

@@ -129,6 +129,13 @@ impl AppFolder {
         SourceText::new(self.place.as_str(), &*self.profile)
     }
 
+    /// What the app is called.
+    pub fn title(&self) -> String {
+        let table: Option<toml::Table> = toml::from_str(&self.profile).ok();
+        let name = table.as_ref().and_then(|table| table.get("name")).and_then(toml::Value::as_str);
+        name.unwrap_or(&self.name).to_owned()
+    }
+
     /// What `init` writes for this app. A folder without a `tenant.toml` has that of the plain standard.
     ///
     /// # Errors

@@ -137,7 +137,7 @@ impl Engine {
     }
 
     /// Gives the reading, if it is complete.
-    async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) -> Option<Snapshot> {
+    pub(super) async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) -> Option<Snapshot> {
         let source = match self.source().await {
             Ok(source) => source,
             Err(error) => {
@@ -200,7 +200,7 @@ impl Engine {
     }
 
     /// Who belongs, and names in the scope that are nobody's.
-    fn scope_findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
+    pub(super) fn scope_findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
         let desired = self.derived(snapshot);
         let mut found = self.groups_not_found(snapshot, &desired);
         for (group, why) in desired.unread() {
@@ -251,7 +251,7 @@ impl Engine {
             .collect()
     }
 
-    async fn look_at_app(&self, checkup: &mut Checkup, snapshot: Option<Snapshot>) {
+    pub(super) async fn look_at_app(&self, checkup: &mut Checkup, snapshot: Option<Snapshot>) {
         let app = match self.app().await {
             Ok(app) => app,
             Err(error) => return checkup.add(Side::App, [not_prepared("app", &error)]),

@@ -1,43 +1,35 @@
-//! `rosterd init`: the first files. In: a tenant's name, a directory, an app. Out: commented files to edit.
+//! The first files of a tenant, for `rosterd init` and `rosterd setup`. In: a tenant's name, a directory, an app, and what `setup` was answered.
+//! Out: commented files; or, before anything is written, the tenant that they would make.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use super::differences::{self, SettingKey};
+use super::floor::Floor;
 use super::paths::beside;
-use super::places;
+use super::questions::{self, Question};
+use super::ready::Tenant;
+use super::template::{self, Choices, InitPlan, SCHEMA, SECRETS};
+use super::{edit, places};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::profiles::{self, AppFolder, TenantTemplate};
+use crate::config::document::SourceText;
+use crate::config::profiles::{self, AppFolder};
 use crate::config::schema;
-use crate::config::tenant::DeprovisioningAction;
-use crate::files::modes;
+use crate::files::{modes, replace};
 use crate::model::TenantName;
-use crate::source::kind::{self, DefaultMapping, DirectoryProduct};
+use crate::source::kind;
+use crate::store::Stores;
 
-/// What is to be written.
-#[derive(Debug, Clone)]
-pub struct InitPlan {
-    /// The tenant.
-    pub tenant: TenantName,
-    /// One of [`kind::products`].
-    pub source: String,
-    /// The name of a shipped profile, or the path of an app's folder.
-    pub app: String,
-}
-
-/// What is chosen beside the plan.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Choices {
-    /// What becomes of the account of a user whose access is revoked; `None` for the default, deactivation.
-    pub on_unassigned: Option<DeprovisioningAction>,
-}
+/// The user whom no permissions keep from reading.
+const ROOT: u32 = 0;
 
 /// What was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct InitReport {
     /// The files, the tenant's last.
     pub written: Vec<PathBuf>,
@@ -45,6 +37,14 @@ pub struct InitReport {
     pub secrets_folder: Option<PathBuf>,
     /// The lines of the tenant file that have to be edited before it is valid: number and text, without comment.
     pub to_edit: Vec<(usize, String)>,
+}
+
+/// A secret that a person typed, and the file that it is for.
+pub struct TypedSecret {
+    /// The file.
+    pub path: PathBuf,
+    /// The secret.
+    pub text: Zeroizing<String>,
 }
 
 /// [`init_with`] the defaults.
@@ -60,71 +60,206 @@ pub fn init(config: &Path, plan: &InitPlan) -> Result<InitReport, Box<Diagnostic
 /// # Errors
 /// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
 pub fn init_with(config: &Path, plan: &InitPlan, choices: &Choices) -> Result<InitReport, Box<Diagnostic>> {
-    // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
-    let plan = &InitPlan {
-        source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
-        // The tenant file names it from where it stands.
-        app: match profiles::is_path(&plan.app) {
-            true => {
-                Path::new(&plan.app).canonicalize().map_or_else(|_| plan.app.clone(), |path| path.display().to_string())
-            }
-            false => plan.app.clone(),
-        },
-        ..plan.clone()
-    };
-    let Some(directory) = kind::of_product(&plan.source) else {
-        let products: Vec<&str> = kind::products().collect();
-        let message = format!("there is no directory {:?}", plan.source);
-        return Err(Box::new(Diagnostic::of_file(
-            config,
-            message,
-            format!("--source is one of {}", products.join(", ")),
-        )));
-    };
-    let folder = match AppFolder::named(&plan.app) {
-        Ok(folder) => folder,
-        Err(error) if profiles::is_path(&plan.app) => return Err(error),
-        Err(_) => {
-            let known: Vec<&str> = profiles::names().collect();
-            let message = format!("there is no profile {:?}", plan.app);
-            let hint = format!("--app is one of {}, or the path of a folder of your own", known.join(", "));
-            return Err(Box::new(Diagnostic::of_file(config, message, hint)));
-        }
-    };
-    let app = folder.tenant_template()?;
-    let first_time = !config.exists();
-    let tenants = match first_time {
-        true => beside(config, Path::new("tenants")),
-        false => super::load_global(config).map_err(first)?.tenants_dir,
-    };
-    // If the tenant's file is there already, nothing at all is written. It comes last: a step that fails leaves no tenant behind, and the
-    // same command goes on once the cause is gone.
-    let path = tenants.join(format!("{}.toml", plan.tenant));
-    if path.symlink_metadata().is_ok() {
-        return Err(refused(&path, &std::io::ErrorKind::AlreadyExists.into()));
+    let draft = Draft::new(config, plan, choices)?;
+    if draft.exists() {
+        return Err(refused(&draft.path, &std::io::ErrorKind::AlreadyExists.into()));
     }
-    modes::make_shared_folder(&tenants).map_err(|error| refused(&tenants, &error))?;
-    let secrets = beside(&path, Path::new(SECRETS));
-    let secrets_folder = make_secrets_folder(&secrets)?.then_some(secrets);
-    let mut written = Vec::new();
-    if first_time {
-        create(config, &GLOBAL.replacen("\"state\"", &format!("{:?}", places::state_for(config)), 1))?;
-        written.push(config.to_owned());
-    }
-    let schema = beside(&path, Path::new(SCHEMA));
-    if !schema.exists() {
-        create(&schema, &schema::text(schema::SchemaKind::Tenant))?;
-        written.push(schema);
-    }
-    let text = with_choices(template(plan, directory, &app), choices);
-    create(&path, &text)?;
-    written.push(path);
-    Ok(InitReport { written, secrets_folder, to_edit: to_edit(&text) })
+    let mut report = InitReport::default();
+    draft.write(&[], &mut report)?;
+    Ok(report)
 }
 
-/// Where the tenant file looks for the schema that editors complete and check it with, and for secrets.
-const SCHEMA: &str = "../tenant.schema.json";
-const SECRETS: &str = "../secrets";
+/// The files of a tenant before they are written.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    config: PathBuf,
+    first_time: bool,
+    name: TenantName,
+    product: String,
+    path: PathBuf,
+    text: String,
+    floor: Floor,
+    service_user: Option<u32>,
+}
+
+impl Draft {
+    /// The files as `init` writes them.
+    ///
+    /// # Errors
+    /// When source or app are not known, or `rosterd.toml` has mistakes.
+    pub fn new(config: &Path, plan: &InitPlan, choices: &Choices) -> Result<Self, Box<Diagnostic>> {
+        // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
+        let plan = &InitPlan {
+            source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
+            // The tenant file names it from where it stands.
+            app: match profiles::is_path(&plan.app) {
+                true => Path::new(&plan.app)
+                    .canonicalize()
+                    .map_or_else(|_| plan.app.clone(), |path| path.display().to_string()),
+                false => plan.app.clone(),
+            },
+            ..plan.clone()
+        };
+        let Some(directory) = kind::of_product(&plan.source) else {
+            let products: Vec<&str> = kind::products().collect();
+            let message = format!("there is no directory {:?}", plan.source);
+            let hint = format!("--source is one of {}", products.join(", "));
+            return Err(Box::new(Diagnostic::of_file(config, message, hint)));
+        };
+        let app = folder_of(config, &plan.app)?.tenant_template()?;
+        let text = template::with_choices(template::template(plan, directory, &app), choices);
+        let first_time = !config.exists();
+        let (tenants, floor, service_user) = match first_time {
+            true => (beside(config, Path::new("tenants")), Floor::default(), None),
+            false => {
+                let global = super::load_global(config).map_err(first)?;
+                let owner = Stores::on_disk(global.state_dir).owner().filter(|owner| *owner != ROOT);
+                (global.tenants_dir, global.floor, owner.filter(|_| geteuid().is_root()))
+            }
+        };
+        let path = tenants.join(format!("{}.toml", plan.tenant));
+        let (name, product) = (plan.tenant.clone(), plan.source.clone());
+        Ok(Self { config: config.to_owned(), first_time, name, product, path, text, floor, service_user })
+    }
+
+    /// The tenant file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text of the tenant file.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text of `rosterd.toml`, if there is none yet.
+    pub fn new_config(&self) -> Option<String> {
+        self.first_time.then(|| GLOBAL.replacen("\"state\"", &format!("{:?}", places::state_for(&self.config)), 1))
+    }
+
+    /// The schema for editors, if it is not there yet.
+    pub fn new_schema(&self) -> Option<PathBuf> {
+        Some(self.whole(SCHEMA)).filter(|schema| !schema.exists())
+    }
+
+    /// The folder for secrets.
+    pub fn secrets_folder(&self) -> PathBuf {
+        self.whole(SECRETS)
+    }
+
+    /// The user to whom secrets that root writes are given: the one to whom the state belongs, so that the service can read them.
+    pub fn service_user(&self) -> Option<u32> {
+        self.service_user
+    }
+
+    /// Whether the tenant file is there already.
+    pub fn exists(&self) -> bool {
+        self.path.symlink_metadata().is_ok()
+    }
+
+    /// The folder that this process would have to write to and may not.
+    pub fn unwritable(&self) -> Option<&Path> {
+        let folders = [self.path.parent(), self.config.parent().filter(|_| self.first_time)];
+        folders.into_iter().flatten().find_map(|folder| {
+            let there = folder.ancestors().map(or_here).find(|folder| folder.exists())?;
+            access(there, Access::WRITE_OK | Access::EXEC_OK).is_err().then_some(there)
+        })
+    }
+
+    /// Sets a key of a table: where it is written, where a comment shows it, or after the table's last line.
+    pub fn set(&mut self, table: &str, key: &str, value: &str) {
+        self.text = edit::with(&self.text, table, key, value);
+    }
+
+    /// Whether the directory assigns groups to the app, so that the scope may be left to it.
+    pub fn assigns_groups(&self) -> bool {
+        kind::assigns_groups(&self.product)
+    }
+
+    /// What a person has to say about the table of the directory.
+    pub fn questions_about_directory(&self) -> Vec<Question> {
+        questions::about_directory(&self.text, &self.product)
+    }
+
+    /// What a person has to say about the table of the app.
+    pub fn questions_about_app(&self) -> Vec<Question> {
+        questions::about_app(&self.text)
+    }
+
+    /// A file that the tenant file names. While the folder of that file is not there, nothing of the way is a link.
+    pub fn whole(&self, path: &str) -> PathBuf {
+        let folder = self.path.parent().filter(|folder| !folder.exists());
+        match path.strip_prefix("../").zip(folder.and_then(Path::parent)) {
+            Some((rest, above)) => above.join(rest),
+            None => beside(&self.path, Path::new(path)),
+        }
+    }
+
+    /// The tenant that the files would make, checked as a written one is. What it would keep is in none of `stores`.
+    ///
+    /// # Errors
+    /// Every mistake of the text.
+    pub fn tenant(&self, stores: &Stores) -> Result<Tenant, Vec<Diagnostic>> {
+        let source = SourceText::new(&self.path, &*self.text);
+        let (tenant, found) = super::made(&self.name, source, &self.floor, stores);
+        tenant.ok_or(found)
+    }
+
+    /// Writes everything. A file that is there already stays, but for the tenant's own: whoever calls this has asked. The tenant's comes last: a
+    /// step that fails leaves no tenant behind, and the same command goes on once the cause is gone. `report` says what was written, also after an
+    /// error.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn write(&self, secrets: &[TypedSecret], report: &mut InitReport) -> Result<(), Box<Diagnostic>> {
+        let tenants = self.path.parent().unwrap_or_else(|| Path::new(""));
+        modes::make_shared_folder(tenants).map_err(|error| refused(tenants, &error))?;
+        let folder = self.secrets_folder();
+        report.secrets_folder = make_secrets_folder(&folder)?.then_some(folder);
+        for secret in secrets {
+            let line = Zeroizing::new(format!("{}\n", secret.text.as_str()));
+            write_new(&secret.path, line.as_bytes(), modes::PRIVATE)?;
+            report.written.push(secret.path.clone());
+            if let Some(user) = self.service_user {
+                std::os::unix::fs::chown(&secret.path, Some(user), None)
+                    .map_err(|error| refused(&secret.path, &error))?;
+            }
+        }
+        if let Some(text) = self.new_config() {
+            create(&self.config, &text)?;
+            report.written.push(self.config.clone());
+        }
+        if let Some(schema) = self.new_schema() {
+            create(&schema, &schema::text(schema::SchemaKind::Tenant))?;
+            report.written.push(schema);
+        }
+        match self.exists() {
+            true => replace::replace(&self.path, modes::shared_file(), self.text.as_bytes())
+                .map_err(|error| refused(&self.path, &error))?,
+            false => create(&self.path, &self.text)?,
+        }
+        report.written.push(self.path.clone());
+        report.to_edit = template::to_edit(&self.text);
+        Ok(())
+    }
+}
+
+/// A folder's path; the one of this process, where it is empty.
+fn or_here(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// The folder of an app.
+fn folder_of(config: &Path, app: &str) -> Result<AppFolder, Box<Diagnostic>> {
+    AppFolder::named(app).map_err(|error| match profiles::is_path(app) {
+        true => error,
+        false => {
+            let known: Vec<&str> = profiles::names().collect();
+            let hint = format!("--app is one of {}, or the path of a folder of your own", known.join(", "));
+            Box::new(Diagnostic::of_file(config, format!("there is no profile {app:?}"), hint))
+        }
+    })
+}
 
 /// Makes the folder for secrets, which only its owner can read. False if it is there already.
 fn make_secrets_folder(path: &Path) -> Result<bool, Box<Diagnostic>> {
@@ -140,14 +275,6 @@ fn make_secrets_folder(path: &Path) -> Result<bool, Box<Diagnostic>> {
             )))
         }
     }
-}
-
-/// The lines that hold a value of nobody's: a placeholder, a domain for examples, a secret's file.
-fn to_edit(text: &str) -> Vec<(usize, String)> {
-    const SIGNS: [&str; 5] = ["YOUR-", "example.", "dc=example", "DC=example", "\"../secrets/"];
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
-    let lines = lines.filter(|(_, line)| SIGNS.iter().any(|sign| line.contains(sign)));
-    lines.map(|(at, line)| (at + 1, line.split("     #").next().unwrap_or(line).trim_end().to_owned())).collect()
 }
 
 fn first(found: Vec<Diagnostic>) -> Box<Diagnostic> {
@@ -166,17 +293,26 @@ fn refused(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {
     Box::new(Diagnostic::of_file(path, message, hint))
 }
 
-/// Writes a new file; one that is there already is never touched.
+/// Writes a new file that others may read; one that is there already is never touched. It names secrets and holds none.
 fn create(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
-    let failed = |error: std::io::Error| refused(path, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        modes::make_shared_folder(folder).map_err(failed)?;
+        modes::make_shared_folder(folder).map_err(|error| refused(path, &error))?;
     }
+    // The service reads it as another user.
+    write_new(path, text.as_bytes(), modes::shared_file())
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Box<Diagnostic>> {
+    let failed = |error: std::io::Error| refused(path, &error);
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(modes::PRIVATE).open(path).map_err(failed)?;
-    // The service reads it as another user; it names secrets and holds none.
-    file.set_permissions(std::fs::Permissions::from_mode(modes::shared_file())).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    let written = file.set_permissions(std::fs::Permissions::from_mode(mode));
+    let written = written.and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half a file would be in the way of the next attempt; the error that is reported is the first one.
+        let _second = std::fs::remove_file(path);
+        failed(error)
+    })
 }
 
 pub(super) const GLOBAL: &str = r#"# rosterd: where things are on this machine. Everything about a connection is in tenants/<name>.toml.
@@ -185,109 +321,4 @@ pub(super) const GLOBAL: &str = r#"# rosterd: where things are on this machine. 
 # Journals and caches, one folder a tenant. Losing it costs a lookup of every user, never an account.
 state_dir = "state"
 # tenants_dir = "tenants"
-"#;
-
-/// The text with what was chosen.
-fn with_choices(text: String, choices: &Choices) -> String {
-    const SHIPPED: &str = "\non_unassigned = \"deactivate\"\n";
-    match choices.on_unassigned {
-        None | Some(DeprovisioningAction::Deactivate) => text,
-        Some(DeprovisioningAction::Delete) => text.replacen(SHIPPED, "\non_unassigned = \"delete\"\n", 1),
-        Some(DeprovisioningAction::Nothing) => text.replacen(SHIPPED, "\non_unassigned = \"nothing\"\n", 1),
-    }
-}
-
-/// The tenant file.
-pub(super) fn template(plan: &InitPlan, directory: &DirectoryProduct, app: &TenantTemplate) -> String {
-    let mut text = format!(
-        "#:schema {SCHEMA}\n\
-         # The tenant {}: one directory, one app. `rosterd check {0}` validates this file, `rosterd plan {0}` shows the changes\n\
-         # without sending any, `rosterd sync {0}` applies them. Paths are relative to this file.\n\n",
-        plan.tenant
-    );
-    text.push_str(directory.template);
-    text.push_str(&match kind::assigns_groups(&plan.source) {
-        true => SCOPE.to_owned(),
-        false => SCOPE.replacen(SCOPE_ASSIGNED, SCOPE_NAMED, 1),
-    });
-    target(plan, app, &mut text);
-    text.push_str(&users(plan, app));
-    text.push_str(directory.around_mapping[0]);
-    for (attribute, from) in attributes(plan, directory, app) {
-        let key = match attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-            true => attribute.to_owned(),
-            false => format!("{attribute:?}"),
-        };
-        // Jinja has double quotes; a literal string keeps them as they are.
-        let value = if from.contains('"') { format!("'{from}'") } else { format!("{from:?}") };
-        let _infallible = writeln!(text, "{key} = {value}");
-    }
-    text.push_str(app.attributes_for(&plan.source).unwrap_or_else(|| directory.around_mapping[1]));
-    text.push_str(&groups(plan, app));
-    text.push_str(REST);
-    text
-}
-
-/// The usual rules of the directory; where the app wants it, with the e-mail address as user name.
-fn attributes(plan: &InitPlan, directory: &DirectoryProduct, app: &TenantTemplate) -> Vec<DefaultMapping> {
-    let mut rules = directory.mapping.to_vec();
-    let email = rules.iter().find(|(attribute, _)| *attribute == "emails.work").map(|(_, from)| *from);
-    let email = email.map(|from| from.split(" |").next().unwrap_or(from));
-    if let (true, Some(email)) =
-        (app.address_as_user_name && !app.user_name_as_in_directory.contains(&plan.source), email)
-    {
-        rules.iter_mut().filter(|(attribute, _)| *attribute == "userName").for_each(|(_, from)| *from = email);
-    }
-    rules
-}
-
-/// What the template says of groups, for a directory that assigns some to the app and for one that does not.
-const SCOPE_ASSIGNED: &str = "# Who belongs. Without `groups`: every group the directory assigns to the app.\n# groups = [{ name = \"Staff *\" }]\n";
-const SCOPE_NAMED: &str =
-    "# Who belongs: the members of these groups. `*` stands for any text.\ngroups = [{ name = \"YOUR-GROUP\" }]\n";
-
-const SCOPE: &str = r#"
-[scope]
-# Who belongs. Without `groups`: every group the directory assigns to the app.
-# groups = [{ name = "Staff *" }]
-# Must be visible in every reading, or nothing is changed: a token that lost its rights sees an empty directory.
-# sentinels = ["it-admins"]
-# Never touched, whatever the directory says.
-# protect = ["breakglass@example.org"]
-
-"#;
-
-fn target(plan: &InitPlan, app: &TenantTemplate, text: &mut String) {
-    let base_url = &app.base_url;
-    let _infallible = write!(
-        text,
-        "[target]\nprofile = {:?}\nbase_url = {base_url:?}\ntoken = {{ file = \"../secrets/{}\" }}     # chmod 600\n\
-         rate = \"10/s\"\n\
-         # For an app on this machine, such as `rosterd sandbox`: plain http, and a port or path that may be others in every run.\n\
-         # allow_http_loopback = true\n# loopback_port_may_change = true\n",
-        plan.app, plan.tenant
-    );
-}
-
-/// What becomes of accounts. The comment on the choice that a vendor's guide makes differently comes from [`super::differences`].
-fn users(plan: &InitPlan, app: &TenantTemplate) -> String {
-    format!("\n{}", app.users.trim_start()).replacen(
-        "# on_unassigned:\n",
-        &differences::comment(&plan.source, &plan.app, SettingKey::OnUnassigned),
-        1,
-    )
-}
-
-fn groups(plan: &InitPlan, app: &TenantTemplate) -> String {
-    format!("\n{}", app.groups.trim_start()).replacen(
-        "# manage:\n",
-        &differences::comment(&plan.source, &plan.app, SettingKey::ManageGroups),
-        1,
-    )
-}
-
-const REST: &str = r#"
-[guard]
-# Stop and ask when more than this would happen.
-removals_per_day = "10%, at least 3, at most 200"
 "#;

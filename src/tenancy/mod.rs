@@ -6,6 +6,7 @@
 mod belonging;
 mod credentials;
 mod differences;
+mod edit;
 mod editors;
 mod expressions;
 mod files;
@@ -18,8 +19,10 @@ mod neighbours;
 mod paths;
 mod placeholders;
 mod places;
+mod questions;
 mod ready;
 mod report;
+mod template;
 mod world;
 
 #[cfg(test)]
@@ -32,10 +35,12 @@ pub use files::GlobalConfig;
 pub use floor::Floor;
 pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
-pub use init::{Choices as InitChoices, InitPlan, InitReport, init, init_with};
-pub use places::default_config;
+pub use init::{Draft, InitReport, TypedSecret, init, init_with};
+pub use places::{default_config, is_of_service};
+pub use questions::{AnswerKind, DirectoryChoice, Question, directories};
 pub use ready::Tenant;
 pub use report::{CheckReport, Checked};
+pub use template::{Choices as InitChoices, InitPlan};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,6 +51,7 @@ use jiff::Timestamp;
 use crate::bounded::{self, Overdue};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::document::SourceText;
 use crate::config::global::GlobalFile;
 use crate::config::load;
 use crate::config::secret::Secrets;
@@ -249,18 +255,20 @@ pub fn check(path: &Path, only: &[String], stores: Option<&Stores>) -> CheckRepo
 
 /// Reads one tenant file; `None` if it has an error.
 fn read_tenant(name: &TenantName, path: &Path, floor: &Floor, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
+    match load::read_text(path) {
+        Ok(source) => made(name, source, floor, stores),
+        Err(error) => (None, vec![*error]),
+    }
+}
+
+/// A tenant of a text, checked.
+fn made(name: &TenantName, source: SourceText, floor: &Floor, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
     let mut found = Vec::new();
-    let tenant = match load::read_text(path) {
-        Ok(source) => ready::make(name, source, floor, &mut found).filter(|tenant| {
-            found.extend(guarded::tenant(tenant));
-            found.extend(belonging::check(tenant, stores));
-            !found.iter().any(Diagnostic::is_error)
-        }),
-        Err(error) => {
-            found.push(*error);
-            None
-        }
-    };
+    let tenant = ready::make(name, source, floor, &mut found).filter(|tenant| {
+        found.extend(guarded::tenant(tenant));
+        found.extend(belonging::check(tenant, stores));
+        !found.iter().any(Diagnostic::is_error)
+    });
     load::sort(&mut found);
     (tenant, found)
 }

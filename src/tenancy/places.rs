@@ -22,6 +22,11 @@ pub fn default_config() -> PathBuf {
     }
 }
 
+/// Whether a `rosterd.toml` is the one that the service reads.
+pub fn is_of_service(config: &Path) -> bool {
+    config == Path::new(SERVICE_CONFIG)
+}
+
 /// What a new `rosterd.toml` says of the state: a folder of the service's or of the user's own where the file is at its usual place, and one beside
 /// it anywhere else.
 pub(super) fn state_for(config: &Path) -> String {
@@ -36,7 +41,7 @@ fn variable(name: &str) -> Option<OsString> {
 
 fn state_beside(config: &Path, variable: Variable) -> String {
     let state = match () {
-        () if config == Path::new(SERVICE_CONFIG) => Some(PathBuf::from(SERVICE_STATE)),
+        () if is_of_service(config) => Some(PathBuf::from(SERVICE_STATE)),
         () if own_config(variable).is_some_and(|own| config == own) => {
             folder(variable, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("rosterd"))
         }

@@ -490,7 +490,7 @@ fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
     for (source, user_name) in
         [("file", "email"), ("openldap", "mail"), ("ad", "mail"), ("jumpcloud", "email"), ("onelogin", "email")]
     {
-        let text = super::init::template(&plan(source), crate::source::kind::of_product(source).unwrap(), &app);
+        let text = super::template::template(&plan(source), crate::source::kind::of_product(source).unwrap(), &app);
         assert!(text.contains(&format!("userName = \"{user_name}\"\n")), "{source}: {text}");
         for line in [
             "base_url = \"https://heapanalytics.com/scim/v2/YOUR-TENANT\"",
@@ -503,7 +503,7 @@ fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
         }
     }
     let jumpcloud =
-        super::init::template(&plan("jumpcloud"), crate::source::kind::of_product("jumpcloud").unwrap(), &app);
+        super::template::template(&plan("jumpcloud"), crate::source::kind::of_product("jumpcloud").unwrap(), &app);
     assert!(
         jumpcloud.contains("\nrole = { from = \"attributes.heapRole\", push = \"on_source_change\" }"),
         "{jumpcloud}"

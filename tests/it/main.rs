@@ -59,6 +59,7 @@ mod relinks;
 mod rig;
 mod second_accounts;
 mod secrets;
+mod setup;
 mod state_files;
 mod story;
 mod takeover;

@@ -18,7 +18,9 @@ use crate::tenancy;
 pub(super) use changes::{DecideArgs, ImportArgs, RetireArgs, RunArgs, SortKey, SyncArgs, UndoArgs};
 pub(super) use inspection::{DoctorArgs, DriftArgs, NotifyArgs, PlanArgs, WhyArgs};
 pub(super) use selection::{PauseArgs, TenantsArgs, TenantsOrAll};
-pub(super) use setup::{AccountAction, CompletionsArgs, DemoArgs, InitArgs, ManArgs, SandboxArgs, SchemaArgs};
+pub(super) use setup::{
+    AccountAction, CompletionsArgs, DemoArgs, InitArgs, ManArgs, SandboxArgs, SchemaArgs, SetupArgs,
+};
 pub(super) use state::{BackupArgs, JournalCommand, StateCommand};
 
 /// The heading under which `--help` lists what every command takes.
@@ -30,7 +32,7 @@ const GLOBAL: &str = "Global options";
     name = "rosterd",
     version,
     max_term_width = 100,
-    after_help = "Getting started:\n  rosterd demo                 run a self-contained demo\n  rosterd init acme            write a tenant file to edit\n  rosterd check                validate the configuration\n  rosterd doctor acme          check connectivity and permissions on both sides\n  rosterd plan acme            preview the changes (read-only)\n  rosterd sync acme            apply the changes\n\nExit codes: 0 success, 1 failure, 2 changes pending (--detailed-exitcode), 3 held for approval, 4 partial failure,\n75 busy, 78 configuration error."
+    after_help = "Getting started:\n  rosterd demo                 run a self-contained demo\n  rosterd setup                set up a tenant by answering questions\n  rosterd init acme            write a tenant file to edit\n  rosterd check                validate the configuration\n  rosterd doctor acme          check connectivity and permissions on both sides\n  rosterd plan acme            preview the changes (read-only)\n  rosterd sync acme            apply the changes\n\nExit codes: 0 success, 1 failure, 2 changes pending (--detailed-exitcode), 3 held for approval, 4 partial failure,\n75 busy, 78 configuration error."
 )]
 pub(in crate::cli) struct Cli {
     /// Options that every command takes.
@@ -97,6 +99,8 @@ pub(in crate::cli) enum Colour {
 pub(in crate::cli) enum Command {
     /// Run a self-contained demo
     Demo(DemoArgs),
+    /// Set up a tenant by answering questions; tests each answer
+    Setup(SetupArgs),
     /// Write a commented tenant file to edit
     Init(InitArgs),
     /// Validate the configuration without network access
@@ -160,6 +164,7 @@ impl Command {
     pub(in crate::cli) fn holds_secrets(&self) -> bool {
         match self {
             Self::Demo(_)
+            | Self::Setup(_)
             | Self::Check(_)
             | Self::Doctor(_)
             | Self::Plan(_)

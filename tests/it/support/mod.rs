@@ -21,5 +21,6 @@ pub(crate) mod rosterd;
 pub(crate) mod scripted_ldap;
 pub(crate) mod servers;
 pub(crate) mod slapd;
+pub(crate) mod terminal;
 pub(crate) mod testers;
 pub(crate) mod tls;
