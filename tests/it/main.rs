@@ -47,6 +47,7 @@ mod onelogin_stand_in;
 mod output;
 mod package;
 mod pages;
+mod pictures;
 mod probe;
 mod probe_group;
 mod prose;
