@@ -173,6 +173,58 @@ fn every_page_is_in_the_table_of_contents() {
     assert_eq!(book["book"]["src"].as_str(), Some("."));
 }
 
+/// What operators do, as the introduction lists it: each with a page that is followed from its beginning.
+const TASKS: [&str; 10] = [
+    "add a tenant for OpenLDAP",
+    "decide a hold",
+    "undo a run",
+    "rotate a token",
+    "move to another machine",
+    "find out why a user has no account",
+    "add a mapping",
+    "change the scope of many users",
+    "upgrade",
+    "restore a backup",
+];
+
+/// The lines of a page from the heading with this anchor up to the next one of its level; the whole page without an anchor.
+fn section(text: &str, anchor: Option<&str>) -> String {
+    let Some(anchor) = anchor else { return text.to_owned() };
+    let (mut level, mut kept, mut fenced) = (None, Vec::new(), false);
+    for line in text.lines() {
+        fenced ^= line.starts_with("```");
+        let depth = line.chars().take_while(|c| *c == '#').count();
+        if depth > 0 && !fenced {
+            let is_next = level.is_some_and(|level| depth <= level);
+            level = if anchors(line).contains(anchor) { Some(depth) } else { level.filter(|_| !is_next) };
+        }
+        kept.extend(level.map(|_| line));
+    }
+    kept.join("\n")
+}
+
+/// Lines between a heading and the first thing to paste.
+const LINES_BEFORE_COMMANDS: usize = 9;
+
+#[test]
+fn every_task_of_the_introduction_begins_with_what_to_type_and_is_followed_by_a_test() {
+    let introduction = read("docs/introduction.md");
+    let rows = introduction.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let rows: Vec<(&str, String)> =
+        rows.filter(|(task, _)| TASKS.contains(task)).map(|(task, link)| (task, links(link).concat())).collect();
+    assert_eq!(rows.iter().map(|(task, _)| *task).collect::<Vec<_>>(), TASKS);
+    for (task, link) in rows {
+        let (page, anchor) = link.split_once('#').map_or((link.as_str(), None), |(page, at)| (page, Some(at)));
+        let page = read(&format!("docs/{page}"));
+        let section = section(&page, anchor);
+        let first = section.lines().position(|line| line.starts_with("```")).unwrap_or(usize::MAX);
+        assert!(first <= LINES_BEFORE_COMMANDS, "{task}: {link} has nothing to type in line {first}");
+        assert!(section.lines().nth(first).is_some_and(|line| line.starts_with("```sh")), "{task}: {link}");
+        // `guides::every_page_with_a_rehearsal_is_rehearsed` knows the test of each page.
+        assert!(!tested_blocks(&page).is_empty() && page.contains("```text output\n"), "{task}: {link}");
+    }
+}
+
 /// Every `rosterd …` that a page shows: in code spans, and in blocks that a shell could run.
 fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -380,7 +432,10 @@ fn no_shipped_file_has_a_retired_word() {
         found.extend(words.into_iter().map(|word| format!("{}: {word:?}", file.display())));
     }
     assert!(found.is_empty(), "words that docs/glossary.md has other words for:\n{}", found.join("\n"));
-    assert_eq!(retired(&without_keys("# rosterd_set_aside_objects: kept in\n# step by somebody")), ["somebody", "in step"]);
+    assert_eq!(
+        retired(&without_keys("# rosterd_set_aside_objects: kept in\n# step by somebody")),
+        ["somebody", "in step"]
+    );
     assert_eq!(retired(&without_keys("# What is set\naside")), ["set aside"]);
 }
 

@@ -361,6 +361,8 @@ rehearsed! {
     json_is_read_by_copy_and_paste: "docs/json.md",
     a_mapping_is_changed_by_copy_and_paste: "docs/expressions.md",
     a_token_is_replaced_by_copy_and_paste: "docs/secrets.md",
+    a_connection_is_checked_by_copy_and_paste: "docs/doctor.md",
+    an_attribute_is_mapped_by_copy_and_paste: "docs/mapping.md",
     a_missing_account_is_explained_by_copy_and_paste: "docs/why.md",
 }
 
