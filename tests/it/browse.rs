@@ -15,8 +15,8 @@ use crate::support::process::free_port;
 use crate::support::rig;
 use crate::support::rosterd::{Rosterd, Running};
 
-const LAPTOP: Screen = Screen { name: "laptop", width: 1280, height: 800, mobile: false, dark: false };
-const PHONE: Screen = Screen { name: "phone", width: 390, height: 844, mobile: true, dark: false };
+pub(crate) const LAPTOP: Screen = Screen { name: "laptop", width: 1280, height: 800, mobile: false, dark: false };
+pub(crate) const PHONE: Screen = Screen { name: "phone", width: 390, height: 844, mobile: true, dark: false };
 
 /// The largest picture that is kept.
 const PICTURE_BYTES: usize = 200 << 10;
@@ -139,7 +139,7 @@ fn people(n: usize, members: usize) -> Value {
     };
     let users: Vec<Value> = (0..n).map(user).collect();
     let ids: Vec<String> = (0..members).map(|at| format!("u{at}")).collect();
-    json!({"users": users, "groups": [{"id": "g1", "name": "Everybody", "members": ids}]})
+    json!({"users": users, "groups": [{"id": "g1", "name": "All staff", "members": ids}]})
 }
 
 /// A company in which most things go well and some need somebody.
@@ -224,7 +224,7 @@ fn as_installed(browser: &mut Browser, folder: &Path) {
     ));
 }
 
-fn browser() -> Option<Browser> {
+pub(crate) fn browser() -> Option<Browser> {
     if Path::new(CHROMIUM).exists() {
         return Some(Browser::start());
     }
