@@ -458,6 +458,38 @@ fn no_help_has_a_retired_word() {
     assert_eq!(retired_in_help(&mut planted.clone(), ""), ["`one two --help`: \"told\""]);
 }
 
+/// Lines of a help text that end in the middle of a paragraph: on a terminal that is narrower, they leave a short line behind.
+fn broken_paragraphs(help: &str) -> Vec<&str> {
+    let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+    let lines: Vec<&str> = help.lines().collect();
+    let pairs = lines.windows(2).filter(|pair| is_prose(pair[0]) && is_prose(pair[1]));
+    // What a sentence of its own says of exit codes begins a line.
+    pairs.filter(|pair| !(pair[1].starts_with("Exit codes:") && pair[0].ends_with('.'))).map(|pair| pair[0]).collect()
+}
+
+/// What is wrong with the text after the options of a command and of those below it.
+fn broken_help(command: &clap::Command, above: &str) -> Vec<String> {
+    let name = format!("{above} {}", command.get_name());
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let mut found: Vec<String> =
+        broken_paragraphs(&help).into_iter().map(|line| format!("`{} --help`: {line}", name.trim())).collect();
+    if help.lines().skip_while(|line| !line.starts_with("Example")).skip(1).any(|line| !line.starts_with("  ")) {
+        found.push(format!("`{} --help`: the examples are not at its end", name.trim()));
+    }
+    found.extend(command.get_subcommands().flat_map(|below| broken_help(below, &name)));
+    found
+}
+
+#[test]
+fn the_terminal_wraps_the_paragraphs_of_the_help_and_examples_come_last() {
+    let found = broken_help(&rosterd::cli::command(), "");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert_eq!(broken_paragraphs("It stops\nhere.\n\nExamples:\n  rosterd plan acme"), ["It stops"]);
+    assert_eq!(broken_paragraphs("It ends.\nExit codes: 0 success"), [""; 0]);
+    let planted = clap::Command::new("one").after_help("Examples:\n  one\n\nIt is the first.");
+    assert_eq!(broken_help(&planted, ""), ["`one --help`: the examples are not at its end"]);
+}
+
 #[test]
 fn a_retired_word_is_found_wherever_it_is() {
     assert_eq!(retired("It is *somebody's* turn."), ["somebody"]);

@@ -9,7 +9,7 @@ use crate::model::bounds::LONGEST_REASON;
 /// `rosterd sync`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "If a daemon is running, it carries out the run, at once or after the current one. Ctrl-C then only stops the waiting\n(exit code 75); `rosterd pause TENANT` stops the run. Without a daemon, Ctrl-C lets requests in progress finish and sends\nno others.\n\nExamples:\n  rosterd sync acme --dry-run --detailed-exitcode\n  rosterd sync --all --format json\n  rosterd sync --all --metrics-file /var/lib/prometheus/node-exporter/rosterd.prom\n  rosterd sync acme --only ann@example.com"
+    after_help = "If a daemon is running, it carries out the run, at once or after the current one. Ctrl-C then only stops the waiting (exit code 75); `rosterd pause TENANT` stops the run. Without a daemon, Ctrl-C lets requests in progress finish and sends no others.\n\nExamples:\n  rosterd sync acme --dry-run --detailed-exitcode\n  rosterd sync --all --format json\n  rosterd sync --all --metrics-file /var/lib/prometheus/node-exporter/rosterd.prom\n  rosterd sync acme --only ann@example.com"
 )]
 pub(in crate::cli) struct SyncArgs {
     /// Tenants
@@ -40,7 +40,7 @@ pub(in crate::cli) struct SyncArgs {
 /// `rosterd run`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "SIGHUP reloads the configuration: valid changes are applied, invalid files are reported and their tenants keep the\nprevious configuration. SIGTERM stops the service within ten seconds: no run starts, and runs in progress finish the\nrequests they have sent.\n\nExample:\n  rosterd run --config /etc/rosterd/rosterd.toml -v"
+    after_help = "SIGHUP reloads the configuration: valid changes are applied, invalid files are reported and their tenants keep the previous configuration. SIGTERM stops the service within ten seconds: no run starts, and runs in progress finish the requests they have sent.\n\nExample:\n  rosterd run --config /etc/rosterd/rosterd.toml -v"
 )]
 pub(in crate::cli) struct RunArgs {
     /// Maximum number of tenants that run at the same time
@@ -51,7 +51,7 @@ pub(in crate::cli) struct RunArgs {
 /// `rosterd approve`, `rosterd reject`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rosterd status acme                                    shows held plans and their ids\n  rosterd approve acme 3fa9c2 --reason \"the Lyon office closed\"\n  rosterd reject acme 3fa9c2 --reason \"HR export was broken\"\n\nAn approval covers exactly the held changes, once. If the directory, the app or the tenant file lead to other changes\nbefore the next run, the approval is void and the new plan is shown. The journal records which account of this machine\ndecided and when. With `[approval] people = 2`, a second person has to approve as well."
+    after_help = "An approval covers exactly the held changes, once. If the directory, the app or the tenant file lead to other changes before the next run, the approval is void and the new plan is shown. The journal records which account of this machine decided and when. With `[approval] people = 2`, a second person has to approve as well.\n\nExamples:\n  rosterd status acme                                    shows held plans and their ids\n  rosterd approve acme 3fa9c2 --reason \"the Lyon office closed\"\n  rosterd reject acme 3fa9c2 --reason \"HR export was broken\""
 )]
 pub(in crate::cli) struct DecideArgs {
     /// Tenant
@@ -69,7 +69,7 @@ pub(in crate::cli) struct DecideArgs {
 /// `rosterd import`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads both sides and writes nothing to the app. Accounts are matched as the first sync matches them:\n  new          the directory has no such user\n  conflicting  someone has to decide first; the reason is shown\n  imported     the directory has the user; the account is not linked\n  linked       the account is or was managed by rosterd\nA user created in the directory gets no group: the account is managed only once the user belongs to a group that is\nassigned to the app. No user is created twice: the directory is queried before each create.\n\nUp to 100 users are created in the foreground. More than 100 beside a running daemon, or any number with --background,\nare created by the daemon: `rosterd status TENANT` shows the progress, the notification import_finished reports the\nend, and the report is written to the tenant's state folder. Without a daemon they are created in the foreground.\n\nExamples:\n  rosterd import acme --new-only\n  rosterd import acme --search lee --sort name\n  rosterd import acme --create ann@acme.test bob@acme.test\n  rosterd import acme --create-all\n  rosterd import acme --create-all --background\n  rosterd import acme --stop\n  rosterd import acme --new-only --list people.csv"
+    after_help = "Reads both sides and writes nothing to the app. Accounts are matched as the first sync matches them:\n  new          the directory has no such user\n  conflicting  someone has to decide first; the reason is shown\n  imported     the directory has the user; the account is not linked\n  linked       the account is or was managed by rosterd\nA user created in the directory gets no group: the account is managed only once the user belongs to a group that is assigned to the app. No user is created twice: the directory is queried before each create.\n\nUp to 100 users are created in the foreground. More than 100 beside a running daemon, or any number with --background, are created by the daemon: `rosterd status TENANT` shows the progress, the notification import_finished reports the end, and the report is written to the tenant's state folder. Without a daemon they are created in the foreground.\n\nExamples:\n  rosterd import acme --new-only\n  rosterd import acme --search lee --sort name\n  rosterd import acme --create ann@acme.test bob@acme.test\n  rosterd import acme --create-all\n  rosterd import acme --create-all --background\n  rosterd import acme --stop\n  rosterd import acme --new-only --list people.csv"
 )]
 pub(in crate::cli) struct ImportArgs {
     /// Tenant
@@ -129,7 +129,7 @@ pub(in crate::cli) enum SortKey {
 /// `rosterd undo`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Memberships, active flags, attributes and group names return to their values before the run. Accounts that the run created\nare deactivated; accounts and groups that it adopted are released. Whatever changed since is left unchanged and reported.\nDeleted objects cannot be restored, and are reported too. The guard checks the changes like any plan, and an undo can itself\nbe undone.\n\nThe next sync applies again what the directory still says: fix the directory, or pause the tenant first.\n\nExamples:\n  rosterd undo acme last --dry-run\n  rosterd undo acme 019326f0 --yes\n  rosterd undo acme 019326f0 --approve 5b1c22d0 --reason 'agreed with HR'"
+    after_help = "Memberships, active flags, attributes and group names return to their values before the run. Accounts that the run created are deactivated; accounts and groups that it adopted are released. Whatever changed since is left unchanged and reported. Deleted objects cannot be restored, and are reported too. The guard checks the changes like any plan, and an undo can itself be undone.\n\nThe next sync applies again what the directory still says: fix the directory, or pause the tenant first.\n\nExamples:\n  rosterd undo acme last --dry-run\n  rosterd undo acme 019326f0 --yes\n  rosterd undo acme 019326f0 --approve 5b1c22d0 --reason 'agreed with HR'"
 )]
 pub(in crate::cli) struct UndoArgs {
     /// Tenant
@@ -153,7 +153,7 @@ pub(in crate::cli) struct UndoArgs {
 /// `rosterd retire`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing is sent for a retired tenant any more; its tenant file and its journal remain. To stop temporarily, use\n`rosterd pause`. Users in scope.protect keep their accounts. No budget limits this command: you confirm it by name.\n\nExamples:\n  rosterd retire acme\n  rosterd retire acme --deactivate --yes-i-mean acme"
+    after_help = "Nothing is sent for a retired tenant any more; its tenant file and its journal remain. To stop temporarily, use `rosterd pause`. Users in scope.protect keep their accounts. No budget limits this command: you confirm it by name.\n\nExamples:\n  rosterd retire acme\n  rosterd retire acme --deactivate --yes-i-mean acme"
 )]
 pub(in crate::cli) struct RetireArgs {
     /// Tenant

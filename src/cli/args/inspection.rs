@@ -7,7 +7,7 @@ use clap::Args;
 /// `rosterd plan`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 success, 1 failure, 2 changes pending, 3 changes held (2 and 3 only with\n--detailed-exitcode), 75 busy, 78 configuration error.\n\nExamples:\n  rosterd plan acme\n  rosterd plan acme --detailed-exitcode || echo \"changes are pending\"\n  rosterd plan acme --out acme.plan && rosterd sync acme --plan acme.plan"
+    after_help = "Exit codes: 0 success, 1 failure, 2 changes pending, 3 changes held (2 and 3 only with --detailed-exitcode), 75 busy, 78 configuration error.\n\nExamples:\n  rosterd plan acme\n  rosterd plan acme --detailed-exitcode || echo \"changes are pending\"\n  rosterd plan acme --out acme.plan && rosterd sync acme --plan acme.plan"
 )]
 pub(in crate::cli) struct PlanArgs {
     /// Tenant
@@ -26,7 +26,7 @@ pub(in crate::cli) struct PlanArgs {
 /// `rosterd why`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads the directory and the app as `rosterd plan` does, and writes nothing. If several users match, the command lists\nthem and exits with 1.\n\nExamples:\n  rosterd why acme ann@example.com\n  rosterd why acme u-4711 --format json\n  rosterd why acme ann --offline"
+    after_help = "Reads the directory and the app as `rosterd plan` does, and writes nothing. If several users match, the command lists them and exits with 1.\n\nExamples:\n  rosterd why acme ann@example.com\n  rosterd why acme u-4711 --format json\n  rosterd why acme ann --offline"
 )]
 pub(in crate::cli) struct WhyArgs {
     /// Tenant
@@ -64,7 +64,7 @@ pub(in crate::cli) struct DoctorArgs {
 /// `rosterd drift`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads the whole app and compares it with what rosterd last wrote: accounts and members that were added or removed by\nhand, accounts that were activated or deactivated, changed attributes and group names. Attributes with\npush = \"on_source_change\" may differ. Accounts that rosterd does not manage are listed and never changed.\n\nExamples:\n  rosterd drift acme\n  rosterd drift acme --note && rosterd sync acme      restores what the directory says"
+    after_help = "Reads the whole app and compares it with what rosterd last wrote: accounts and members that were added or removed by hand, accounts that were activated or deactivated, changed attributes and group names. Attributes with push = \"on_source_change\" may differ. Accounts that rosterd does not manage are listed and never changed.\n\nExamples:\n  rosterd drift acme\n  rosterd drift acme --note && rosterd sync acme      restores what the directory says"
 )]
 pub(in crate::cli) struct DriftArgs {
     /// Tenant

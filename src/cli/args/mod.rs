@@ -32,7 +32,7 @@ const GLOBAL: &str = "Global options";
     name = "rosterd",
     version,
     max_term_width = 100,
-    after_help = "Getting started:\n  rosterd demo                 run a self-contained demo\n  rosterd setup                set up a tenant by answering questions\n  rosterd init acme            write a tenant file to edit\n  rosterd check                validate the configuration\n  rosterd doctor acme          check connectivity and permissions on both sides\n  rosterd plan acme            preview the changes (read-only)\n  rosterd sync acme            apply the changes\n\nExit codes: 0 success, 1 failure, 2 changes pending (--detailed-exitcode), 3 held for approval, 4 partial failure,\n75 busy, 78 configuration error."
+    after_help = "Getting started:\n  rosterd demo                 run a self-contained demo\n  rosterd setup                set up a tenant by answering questions\n  rosterd init acme            write a tenant file to edit\n  rosterd check                validate the configuration\n  rosterd doctor acme          check connectivity and permissions on both sides\n  rosterd plan acme            preview the changes (read-only)\n  rosterd sync acme            apply the changes\n\nExit codes: 0 success, 1 failure, 2 changes pending (--detailed-exitcode), 3 held for approval, 4 partial failure, 75 busy, 78 configuration error."
 )]
 pub(in crate::cli) struct Cli {
     /// Options that every command takes.
@@ -115,7 +115,7 @@ pub(in crate::cli) enum Command {
     Run(RunArgs),
     /// Make the running daemon reload its configuration
     #[command(
-        after_help = "Waits for the daemon, then lists added, changed and removed tenants and every mistake with file:line:column.\nInvalid files are not applied: their tenants keep the previous configuration.\nExit codes: 0 success, 1 no daemon is running or it did not answer, 78 configuration error.\n\nExample:\n  rosterd reload --format json"
+        after_help = "Waits for the daemon, then lists added, changed and removed tenants and every mistake with file:line:column. Invalid files are not applied: their tenants keep the previous configuration.\nExit codes: 0 success, 1 no daemon is running or it did not answer, 78 configuration error.\n\nExample:\n  rosterd reload --format json"
     )]
     Reload,
     /// Show each tenant's state, held plans and failures

@@ -24,7 +24,7 @@ pub(in crate::cli) struct TenantsOrAll {
 /// `rosterd pause`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A run in progress finishes the requests it has sent and sends no others. `rosterd plan` still works; `rosterd sync`\nsends nothing and exits with 3.\n\nExamples:\n  rosterd pause acme --reason \"the app is being migrated\"\n  rosterd pause --all\n  rosterd resume acme"
+    after_help = "A run in progress finishes the requests it has sent and sends no others. `rosterd plan` still works; `rosterd sync` sends nothing and exits with 3.\n\nExamples:\n  rosterd pause acme --reason \"the app is being migrated\"\n  rosterd pause --all\n  rosterd resume acme"
 )]
 pub(in crate::cli) struct PauseArgs {
     /// The tenants.

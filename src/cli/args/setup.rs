@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 /// `rosterd demo`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Starts a sample directory and an embedded SCIM app on this machine, then shows a first sync, a user who leaves and a\ndeleted group. Needs no configuration and no network.\n\nExample:\n  rosterd demo --keep /tmp/rosterd-demo   keeps the files to experiment with"
+    after_help = "Starts a sample directory and an embedded SCIM app on this machine, then shows a first sync, a user who leaves and a deleted group. Needs no configuration and no network.\n\nExample:\n  rosterd demo --keep /tmp/rosterd-demo   keeps the files to experiment with"
 )]
 pub(in crate::cli) struct DemoArgs {
     /// Keep the sample files and the state in this folder

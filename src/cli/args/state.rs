@@ -11,8 +11,8 @@ pub(in crate::cli) enum JournalCommand {
     Show {
         /// Tenant
         tenant: String,
-        /// Only records about this user or group (directory id)
-        #[arg(long, value_name = "ID")]
+        /// Only records about this user or group: name, e-mail address or directory id
+        #[arg(long, value_name = "NAME")]
         object: Option<String>,
         /// Only the last N records
         #[arg(long, value_name = "N")]
@@ -28,7 +28,7 @@ pub(in crate::cli) enum JournalCommand {
 /// `rosterd backup`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Creates a folder named after the current time with one state file per tenant (for `rosterd state import`) and\nbackup.json: an inventory with checksums and hashes of the configuration files. Every file is read back and verified. A\ntenant with damaged state is reported and the exit code is 1; the others are backed up.\n\nExample:\n  rosterd backup /var/backups/rosterd"
+    after_help = "Creates a folder named after the current time with one state file per tenant (for `rosterd state import`) and backup.json: an inventory with checksums and hashes of the configuration files. Every file is read back and verified. A tenant with damaged state is reported and the exit code is 1; the others are backed up.\n\nExample:\n  rosterd backup /var/backups/rosterd"
 )]
 pub(in crate::cli) struct BackupArgs {
     /// Parent folder of the backup
@@ -45,7 +45,7 @@ pub(in crate::cli) enum StateCommand {
     },
     /// Export a tenant's state to one file, also during a run
     #[command(
-        after_help = "The file holds the journal's records unchanged, with a checksum. It contains personal data, as the state does, and no\nsecrets. Approvals are not exported.\n\nExample:\n  rosterd state export acme --out acme.state"
+        after_help = "The file holds the journal's records unchanged, with a checksum. It contains personal data, as the state does, and no secrets. Approvals are not exported.\n\nExample:\n  rosterd state export acme --out acme.state"
     )]
     Export {
         /// Tenant
@@ -56,7 +56,7 @@ pub(in crate::cli) enum StateCommand {
     },
     /// Erase a user's personal data from state and journal
     #[command(
-        after_help = "Removes values, names and ids of the user from all records. The records remain with their original hashes, so the chain\nstays valid, and `rosterd journal verify` counts them. This cannot be reverted, and the app is not changed. The account must\nbe inactive, unless --force is given: an active account is then no longer managed, and is adopted again if the directory\nstill assigns the user. Backups and replaced states still contain the data.\n\nExample:\n  rosterd state forget acme ann@example.com"
+        after_help = "Removes values, names and ids of the user from all records. The records remain with their original hashes, so the chain stays valid, and `rosterd journal verify` counts them. This cannot be reverted, and the app is not changed. The account must be inactive, unless --force is given: an active account is then no longer managed, and is adopted again if the directory still assigns the user. Backups and replaced states still contain the data.\n\nExample:\n  rosterd state forget acme ann@example.com"
     )]
     Forget {
         /// Tenant
@@ -73,7 +73,7 @@ pub(in crate::cli) enum StateCommand {
     },
     /// Restore a state file
     #[command(
-        after_help = "The file is verified before anything changes, and replaces the state as a whole. The first run after a restore reads the\nwhole app, adopts and adds, and removes nothing, because changes since the export are not in the file.\n\nExamples:\n  rosterd state import acme acme.state\n  rosterd state import acme backup/20260101T000000Z/acme.state --replace"
+        after_help = "The file is verified before anything changes, and replaces the state as a whole. The first run after a restore reads the whole app, adopts and adds, and removes nothing, because changes since the export are not in the file.\n\nExamples:\n  rosterd state import acme acme.state\n  rosterd state import acme backup/20260101T000000Z/acme.state --replace"
     )]
     Import {
         /// Tenant
