@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use serde_json::{Map, Value};
 
@@ -16,6 +17,7 @@ use super::message::MessageBody;
 use super::render::{RenderedMessage, render};
 use super::spool::{Spool, Waiting};
 use super::{ReceiverStatus, sign};
+use crate::bounded;
 use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::notify::{NotifyTable, signing_key};
@@ -25,6 +27,8 @@ use crate::http::retry::Backoff;
 use crate::http::{Client, ClientSettings, HttpRequest, Method};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
+/// The longest that a secret may take to be read without a sign of life.
+const SECRET_LIMIT: Duration = Duration::from_secs(20);
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
 
 /// Where the standing of a receiver is noted.
@@ -50,7 +54,7 @@ pub async fn deliver(table: &NotifyTable, body: &MessageBody, now: Timestamp) ->
 }
 
 async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result<Delivery, String> {
-    let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
+    let secret = secret(table).await?;
     let ca_pem = match &table.ca_file {
         Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
@@ -79,6 +83,14 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         }
         _ => Delivery::Not(format!("{host} answered {} ({})", reply.status, reason(reply.status)), reply.retry_after),
     })
+}
+
+/// Fetches the receiver's secret aside: a file may lie on a share that hangs, and a program takes its time.
+async fn secret(table: &NotifyTable) -> Result<Zeroizing<String>, String> {
+    let place = table.secret.clone();
+    let fetch = move || Secrets::of_this_process().fetch(&place);
+    let fetched = bounded::run("the secret of a receiver", SECRET_LIMIT, fetch).await.map_err(|overdue| overdue.to_string())?;
+    fetched.map_err(|error| error.to_string())
 }
 
 /// The message as its receiver takes it: by a template, or the JSON of the documentation with its signature.

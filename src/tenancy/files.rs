@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::floor::Floor;
 use super::guarded;
 use super::paths::beside;
+use super::programs;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
@@ -49,7 +50,10 @@ pub(super) fn load_global(path: &Path) -> Result<GlobalConfig, Vec<Diagnostic>> 
             let floor = Floor::new(&document, &file.floor);
             // Root looks at the files of the service's user, too.
             trust::accept_owner_of(&state_dir);
-            let refused = guarded::receivers(&source, &file);
+            let secrets: Vec<_> =
+                file.notify.iter().map(|(name, table)| (vec!["notify", name.as_str(), "secret"], &table.secret)).collect();
+            let mut refused = programs::check(&document, &secrets, file.programs.as_ref());
+            refused.extend(guarded::receivers(&source, &file));
             if !refused.is_empty() {
                 return Err(refused);
             }

@@ -18,6 +18,7 @@ mod neighbours;
 mod paths;
 mod placeholders;
 mod places;
+mod programs;
 mod ready;
 mod report;
 mod world;
@@ -46,7 +47,7 @@ use jiff::Timestamp;
 use crate::bounded::{self, Overdue};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::global::GlobalFile;
+use crate::config::global::{GlobalFile, ProgramsTable};
 use crate::config::load;
 use crate::config::secret::Secrets;
 use crate::model::TenantName;
@@ -140,8 +141,9 @@ pub fn load_usable(path: &Path, only: &[String], stores: Option<&Stores>) -> Res
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
         let read: Box<dyn FnOnce() -> _ + Send> = Box::new({
-            let (path, floor, stores) = (path.clone(), floor.clone(), loaded.stores.clone());
-            move || read_tenant(&name, &path, &floor, &stores)
+            let (path, floor, stores, programs) =
+                (path.clone(), floor.clone(), loaded.stores.clone(), loaded.global.programs.clone());
+            move || read_tenant(&name, &path, &floor, &stores, programs.as_ref())
         });
         (format!("checking {}", path.display()), read)
     });
@@ -248,12 +250,19 @@ pub fn check(path: &Path, only: &[String], stores: Option<&Stores>) -> CheckRepo
 }
 
 /// Reads one tenant file; `None` if it has an error.
-fn read_tenant(name: &TenantName, path: &Path, floor: &Floor, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
+fn read_tenant(
+    name: &TenantName,
+    path: &Path,
+    floor: &Floor,
+    stores: &Stores,
+    programs: Option<&ProgramsTable>,
+) -> (Option<Tenant>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let tenant = match load::read_text(path) {
         Ok(source) => ready::make(name, source, floor, &mut found).filter(|tenant| {
             found.extend(guarded::tenant(tenant));
             found.extend(belonging::check(tenant, stores));
+            found.extend(tenant.check_programs(programs));
             !found.iter().any(Diagnostic::is_error)
         }),
         Err(error) => {

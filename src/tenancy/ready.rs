@@ -10,8 +10,10 @@ use super::fit;
 use super::floor::Floor;
 use super::paths::beside;
 use super::placeholders;
+use super::programs;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
+use crate::config::global::ProgramsTable;
 use crate::config::document::{Document, SourceText};
 use crate::config::old_keys::{self, Replaced};
 use crate::config::profile::Profile;
@@ -55,6 +57,13 @@ impl Tenant {
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
         let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
         self.file.source.secrets().into_iter().chain(token)
+    }
+
+    /// What is wrong with the commands that print its secrets.
+    pub(super) fn check_programs(&self, programs: Option<&ProgramsTable>) -> Vec<Diagnostic> {
+        let secrets: Vec<_> = self.secrets().map(|(path, secret)| (path.to_vec(), secret)).collect();
+        // The text parsed before; this is only for the places in it.
+        programs::check(&Document::parse(&self.source, &mut Vec::new()), &secrets, programs)
     }
 
     /// What a message calls the secrets and other files that the tenant names, together.
