@@ -42,7 +42,7 @@ use crate::errand::undo::NoSuchRun;
 use crate::guard::GuardLimits;
 use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
-use crate::http::{Observer, Secret, SetupError, Unobserved};
+use crate::http::{Network, NetworkError, Observer, Secret, SetupError, Unobserved};
 use crate::model::{ApprovalKind, Op, RunId, TenantName};
 use crate::plan::{Protected, TenantRules};
 use crate::progress::Progress;
@@ -101,6 +101,9 @@ pub enum EngineError {
     /// The token is no token.
     #[error("the token of the app: {0}")]
     Token(#[from] crate::http::InvalidSecret),
+    /// The proxy can't be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The directory can't be used as it is described.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -424,6 +427,7 @@ impl Engine {
             clock: Arc::clone(&self.clock),
             quotas: &self.quotas,
             observer: Arc::clone(&self.observers.directory),
+            network: Network::load(&self.tenant.directory_network(), &Secrets::of_this_process())?,
         };
         Ok(kind.connect(tables, context)?)
     }
@@ -458,6 +462,7 @@ impl Engine {
                 .observed(Arc::clone(&self.observers.app)),
             token,
             ca_pem,
+            network: Network::load(&self.tenant.app_network(), &Secrets::of_this_process())?,
             allow_http_loopback: target.allow_http_loopback,
             seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
         })

@@ -88,7 +88,7 @@ impl From<EngineError> for CommandFailure {
                     None => failure,
                 }
             }
-            EngineError::Token(_) | EngineError::Directory(_) | EngineError::Setup(_) | EngineError::File { .. } => {
+            EngineError::Token(_) | EngineError::Directory(_) | EngineError::Setup(_) | EngineError::Network(_) | EngineError::File { .. } => {
                 Self::config(format!("{error}; nothing was changed"))
             }
             EngineError::Paused { ref tenant, .. } => {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::forms::Limit;
+use super::network::NetworkTable;
 use super::notify::NotifyTable;
 use super::tenant::ReasonRule;
 
@@ -36,6 +37,8 @@ pub struct GlobalFile {
     pub control: ControlTable,
     /// What no tenant file can loosen.
     pub floor: FloorTable,
+    /// How connections are made: proxy and TLS.
+    pub network: NetworkTable,
     /// The programs that may be started for secrets. Without this table any that no other user can change.
     pub programs: Option<ProgramsTable>,
 }
@@ -52,6 +55,7 @@ impl Default for GlobalFile {
             status: None,
             control: ControlTable::default(),
             floor: FloorTable::default(),
+            network: NetworkTable::default(),
             programs: None,
         }
     }

@@ -19,6 +19,7 @@ pub mod forms;
 pub mod global;
 mod literal;
 pub mod load;
+pub mod network;
 pub mod notify;
 pub mod notify_template;
 pub mod old_keys;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::network::NetworkTable;
 use super::notify_template::{NotifyFormat, NotifyTemplate};
 use super::tenant::SecretRef;
 use crate::files::{SMALL, trust};
@@ -42,6 +43,8 @@ pub struct NotifyTable {
     pub allow_http_loopback: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// How connections to the receiver are made: proxy and TLS.
+    pub network: Option<NetworkTable>,
 }
 
 /// The fewest bytes of a key, as standardwebhooks.com says: a shorter one can be guessed from a single message.

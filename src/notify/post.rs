@@ -24,7 +24,7 @@ use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
 use crate::http::failure::{FailureClass, reason};
 use crate::http::retry::Backoff;
-use crate::http::{Client, ClientSettings, HttpRequest, Method};
+use crate::http::{Client, ClientSettings, Network, HttpRequest, Method};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
 /// The longest that a secret may take to be read without a sign of life.
@@ -59,11 +59,13 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
     };
+    let network = Network::load(&table.network.clone().unwrap_or_default(), &Secrets::of_this_process()).map_err(|error| error.to_string())?;
     let RenderedMessage { segments, query, headers, body } = in_its_form(table, body, &secret, now)?;
     // A client a try: messages are rare, and each has headers of its own.
     let client = Client::new(&ClientSettings {
         allow_http_loopback: table.allow_http_loopback,
         ca_pem,
+        network,
         extra_headers: headers,
         total_timeout: Duration::from_secs(30),
         max_body: 64 << 10,

@@ -23,7 +23,7 @@ use crate::http::failure::{CallKind, after_try};
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Jitter, Waited, retry};
 use crate::http::{
-    Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method, Observer, Secret, SetupError, http_date,
+    Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method, Network, Observer, Secret, SetupError, http_date,
 };
 use crate::model::{AppId, SnapshotCounts};
 use crate::time_limit::TimeLimit;
@@ -39,6 +39,8 @@ pub struct AppSettings {
     pub token: Option<Secret>,
     /// PEM text of the certificate authorities to trust instead of the machine's.
     pub ca_pem: Option<Vec<u8>>,
+    /// Through which proxy, and with which TLS.
+    pub network: Network,
     /// Accept plain http to a loopback address.
     pub allow_http_loopback: bool,
     /// How fast, and how many at once. Tenants on one quota share its buckets.
@@ -244,11 +246,12 @@ impl App {
     /// # Errors
     /// When the base URL, the certificate file or a part of the profile can't be used; the text says which and why.
     pub fn new(settings: AppSettings) -> Result<Self, SetupError> {
-        let AppSettings { profile, base_url, token, ca_pem, allow_http_loopback, pacer, seed } = settings;
+        let AppSettings { profile, base_url, token, ca_pem, network, allow_http_loopback, pacer, seed } = settings;
         let transport = &profile.transport;
         let http = Client::new(&ClientSettings {
             allow_http_loopback,
             ca_pem,
+            network,
             auth: token.map(|token| Auth {
                 header: transport.auth_header.clone(),
                 template: transport.auth_template.clone(),

@@ -53,6 +53,7 @@ fn app_paced(base_url: String, buckets: &[BucketSpec], edit: impl FnOnce(&mut Pr
         base_url,
         token: Some(Secret::new(TOKEN).unwrap()),
         ca_pem: None,
+        network: Default::default(),
         allow_http_loopback: true,
         pacer,
         seed: 1,

@@ -25,6 +25,7 @@ async fn sandboxed(misbehave: Vec<Misbehave>) -> Vec<(Expectation, Result<(), Un
         base_url: running.base_url().to_owned(),
         token: Some(Secret::new(TOKEN).unwrap()),
         ca_pem: None,
+        network: Default::default(),
         allow_http_loopback: true,
         seed: 1,
     };

@@ -16,7 +16,7 @@ use crate::config::secret::{SecretError, Secrets};
 use crate::config::secret_ref::SecretRef;
 use crate::http::pace::Pacer;
 use crate::http::quota::Quotas;
-use crate::http::{Observer, Secret, SetupError};
+use crate::http::{Network, Observer, Secret, SetupError};
 use crate::model::GroupMatch;
 
 macro_rules! kinds {
@@ -103,6 +103,8 @@ pub struct Connect<'a> {
     pub clock: Arc<dyn Clock>,
     /// Quotas shared with other tenants of the same directory.
     pub quotas: &'a Quotas,
+    /// Through which proxy, and with which TLS.
+    pub network: Network,
     /// Who counts calls.
     pub observer: Arc<dyn Observer>,
 }

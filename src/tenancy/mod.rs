@@ -141,9 +141,12 @@ pub fn load_usable(path: &Path, only: &[String], stores: Option<&Stores>) -> Res
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
         let read: Box<dyn FnOnce() -> _ + Send> = Box::new({
-            let (path, floor, stores, programs) =
-                (path.clone(), floor.clone(), loaded.stores.clone(), loaded.global.programs.clone());
-            move || read_tenant(&name, &path, &floor, &stores, programs.as_ref())
+            let (path, floor, stores) = (path.clone(), floor.clone(), loaded.stores.clone());
+            let (programs, network) = (loaded.global.programs.clone(), loaded.global.network.clone());
+            move || {
+                let (tenant, found) = read_tenant(&name, &path, &floor, &stores, programs.as_ref());
+                (tenant.map(|tenant| Tenant { network, ..tenant }), found)
+            }
         });
         (format!("checking {}", path.display()), read)
     });

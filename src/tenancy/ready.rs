@@ -15,6 +15,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
 use crate::config::global::ProgramsTable;
 use crate::config::document::{Document, SourceText};
+use crate::config::network::NetworkTable;
 use crate::config::old_keys::{self, Replaced};
 use crate::config::profile::Profile;
 use crate::config::profiles::AppFolder;
@@ -48,6 +49,8 @@ pub struct Tenant {
     pub directory: &'static str,
     /// The other tenants beside this one that are connected to the same `base_url`.
     pub same_app: Vec<TenantName>,
+    /// `[network]` of `rosterd.toml`.
+    pub network: NetworkTable,
     /// The file's text, for messages that point into it.
     pub(super) source: SourceText,
 }
@@ -56,7 +59,20 @@ impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
         let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
-        self.file.source.secrets().into_iter().chain(token)
+        let app = self.file.target.network.as_ref().map(|network| (&["target", "network", "proxy_password"][..], network));
+        let networks = self.file.source.network().into_iter().chain(app);
+        let passwords = networks.filter_map(|(key, network)| Some((key, network.proxy_password.as_ref()?)));
+        self.file.source.secrets().into_iter().chain(token).chain(passwords)
+    }
+
+    /// How connections to the directory are made.
+    pub fn directory_network(&self) -> NetworkTable {
+        NetworkTable::over(self.file.source.network().map(|(_, network)| network), &self.network)
+    }
+
+    /// How connections to the app are made.
+    pub fn app_network(&self) -> NetworkTable {
+        NetworkTable::over(self.file.target.network.as_ref(), &self.network)
     }
 
     /// What is wrong with the commands that print its secrets.
@@ -83,7 +99,8 @@ impl Tenant {
     pub fn fingerprint(&self) -> u64 {
         let (guard, approval) = (&self.file.guard, &self.file.approval);
         // Not who else is connected to the app: that depends on which files were read beside this one.
-        xxh3_64(format!("{} {:?} {guard:?} {approval:?}", self.source.text(), self.profile).as_bytes())
+        let network = Some(&self.network).filter(|network| **network != NetworkTable::default());
+        xxh3_64(format!("{} {:?} {guard:?} {approval:?} {network:?}", self.source.text(), self.profile).as_bytes())
     }
 }
 
@@ -127,6 +144,7 @@ pub(super) fn make(
         groups,
         directory,
         same_app: Vec::new(),
+        network: NetworkTable::default(),
         source,
     })
 }
@@ -207,5 +225,7 @@ fn make_paths_whole(file: &mut TenantFile, of: &Path) {
     let whole = |path: &mut PathBuf| *path = beside(of, path);
     file.source.make_paths_whole(whole);
     file.target.ca_file.iter_mut().for_each(whole);
+    let password = file.target.network.iter_mut().filter_map(|network| network.proxy_password.as_mut()?.file.as_mut());
+    password.for_each(whole);
     file.target.token.iter_mut().filter_map(|token| token.file.as_mut()).for_each(whole);
 }

@@ -22,6 +22,7 @@ fn tried(kind: Kind) -> Option<Vec<(Expectation, Result<(), UnmetReason>)>> {
         base_url: server.base_url.clone(),
         token: Some(Secret::new(&server.token).unwrap()),
         ca_pem: None,
+        network: Default::default(),
         allow_http_loopback: true,
         seed: 1,
     };

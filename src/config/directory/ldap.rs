@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DirectoryTable, TableCheck};
 use crate::config::forms::{LdapAddress, canonical};
+use crate::config::network::{self, NetworkTable};
 use crate::config::secret_ref::SecretRef;
 
 /// `[source.ldap]`
@@ -24,6 +25,8 @@ pub struct LdapTable {
     pub start_tls: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// What is asked of TLS. A proxy is not used for LDAP.
+    pub network: Option<NetworkTable>,
     /// Speak `ldap://` without TLS. Accepted only for loopback addresses.
     #[serde(default)]
     pub allow_plain_loopback: bool,
@@ -114,6 +117,14 @@ impl DirectoryTable for LdapTable {
         self.ca_file.as_deref()
     }
 
+    fn network(&self) -> Option<&NetworkTable> {
+        self.network.as_ref()
+    }
+
+    fn network_mut(&mut self) -> Option<&mut NetworkTable> {
+        self.network.as_mut()
+    }
+
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         self.ca_file.iter_mut().chain(&mut self.password.file).collect()
     }
@@ -146,6 +157,7 @@ fn half_a_minute() -> u64 {
 
 /// The password must not cross a network in the clear.
 pub(in crate::config) fn check(table: &mut TableCheck<'_, '_>) {
+    network::check(table.document, &table.key("network"), false, table.found);
     let Some(address) = table.text("url").and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
     let (start_tls, plain) = (table.is_true("start_tls"), table.is_true("allow_plain_loopback"));
     if address.is_ldaps() && start_tls {

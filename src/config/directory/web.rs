@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::TableCheck;
 use crate::config::check::{bucket_match, buckets, web_address};
 use crate::config::forms::Rate;
+use crate::config::network::{self, NetworkTable};
 use crate::config::profile::RateSetting;
 
 /// How a directory is asked. A table takes these keys over with `#[serde(flatten)]`.
@@ -46,6 +47,8 @@ pub struct WebKeys {
     pub loopback_port_may_change: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// How connections to the directory are made: proxy and TLS.
+    pub network: Option<NetworkTable>,
 }
 
 fn ten_a_second() -> RateSetting {
@@ -82,6 +85,7 @@ pub(super) fn check(table: &mut TableCheck<'_, '_>) {
         web_address(document, &table.key(key), &table.key("allow_http_loopback"), table.found);
     }
     buckets(document, &table.key("rate")).for_each(|bucket| bucket_match(document, bucket, table.found));
+    network::check(document, &table.key("network"), true, table.found);
     let is_scoped = document.get(&["scope", "groups"]).is_some() || document.is_true(&["scope", "all_users"]);
     if !table.has("application") && !is_scoped {
         table.lacks(

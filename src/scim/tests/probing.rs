@@ -106,6 +106,7 @@ async fn probed(server: &MockServer) -> super::super::Probed {
             base_url: base_url.clone(),
             token: Some(Secret::new(TOKEN).unwrap()),
             ca_pem: None,
+            network: Default::default(),
             allow_http_loopback: true,
             pacer: Pacer::new(&[], 4),
             seed: 1,

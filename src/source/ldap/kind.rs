@@ -100,6 +100,6 @@ impl DirectoryKind for Ldap {
     fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
         let Some(table) = &tables.ldap else { return Err(SourceError::no_table(self.table()).into()) };
         let password = Secrets::of_this_process().fetch(&table.password)?;
-        Ok(Box::new(LdapSource::from_table(table, password, &context.reads, Arc::clone(&context.clock))?))
+        Ok(Box::new(LdapSource::from_table(table, password, &context.reads, &context.network.tls, Arc::clone(&context.clock))?))
     }
 }

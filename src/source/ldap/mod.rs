@@ -43,6 +43,7 @@ use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
 use crate::config::directory::ldap::LdapTable;
 use crate::http::{Secret, Spellings};
+use crate::http::network::TlsPolicy;
 use crate::model::{Finding, SourceId};
 use crate::progress::Progress;
 
@@ -73,10 +74,11 @@ impl LdapSource {
         table: &LdapTable,
         password: zeroize::Zeroizing<String>,
         read_by_mappings: &[String],
+        policy: &TlsPolicy,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
         let layout = LdapLayout::new(table, read_by_mappings)?;
-        let address = Address::new(table, layout.timeout)?;
+        let address = Address::new(table, policy, layout.timeout)?;
         if table.bind_dn.is_empty() || password.is_empty() {
             let why = "bind_dn and password must not be empty: that is an anonymous bind, which sees little or nothing";
             return Err(SourceError::Settings(why.to_owned()));

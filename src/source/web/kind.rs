@@ -47,6 +47,7 @@ impl<D: HttpDirectory> DirectoryKind for WebKind<D> {
         let parts = Parts {
             ca_pem: context.authorities(keys.ca_file.as_deref())?,
             pacer: context.pacer(&address, &secret, &keys.rate, keys.in_flight),
+            network: context.network.clone(),
             secret,
             reads: context.reads,
             wanted: context.wanted,
