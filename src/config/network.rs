@@ -73,16 +73,20 @@ pub(super) fn check(document: &Document<'_>, path: &[&str], uses_proxy: bool, fo
     let has = |name: &str| table.contains_key(name);
     let proxy = document.text_at(&key("proxy"));
     let is_named = proxy.is_some_and(|proxy| proxy != ENVIRONMENT && proxy != NONE);
-    for name in ["proxy", "proxy_user", "proxy_password", "no_proxy"].into_iter().filter(|name| has(name) && !uses_proxy) {
+    for name in
+        ["proxy", "proxy_user", "proxy_password", "no_proxy"].into_iter().filter(|name| has(name) && !uses_proxy)
+    {
         let hint = "LDAP connections go directly to the server: leave it out";
         found.push(document.error(&key(name), format!("`{name}` has no effect on LDAP"), hint));
     }
     for name in ["proxy_user", "proxy_password"].into_iter().filter(|name| has(name) && !is_named) {
-        let hint = "write `proxy = \"http://HOST:PORT\"` beside it; with `environment` the credentials are in the variable";
+        let hint =
+            "write `proxy = \"http://HOST:PORT\"` beside it; with `environment` the credentials are in the variable";
         found.push(document.error(&key(name), format!("`{name}` needs a `proxy` in the same table"), hint));
     }
     if has("proxy_user") != has("proxy_password") {
-        let (given, missing) = if has("proxy_user") { ("proxy_user", "proxy_password") } else { ("proxy_password", "proxy_user") };
+        let (given, missing) =
+            if has("proxy_user") { ("proxy_user", "proxy_password") } else { ("proxy_password", "proxy_user") };
         found.push(document.error(&key(given), format!("`{given}` needs `{missing}`"), "give both, or neither"));
     }
     if has("pins") && path == ["network"] {

@@ -76,7 +76,10 @@ impl CommandLine {
 ///
 /// # Errors
 /// When the program may not or can't be started, fails, takes too long, or prints something else than one line of text.
-pub(super) fn fetch(place: &SecretRef, variable: &dyn Fn(&str) -> Option<String>) -> Result<Zeroizing<String>, SecretError> {
+pub(super) fn fetch(
+    place: &SecretRef,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Zeroizing<String>, SecretError> {
     let line = CommandLine::of(place).ok_or(SecretError::NoPlace)?;
     let limit = place.timeout.map_or(USUAL_LIMIT, |limit| limit.duration().min(LONGEST_LIMIT));
     let cache = place.cache.map_or(USUAL_CACHE, |cache| cache.duration());
@@ -110,7 +113,9 @@ pub(super) fn refusal(place: &SecretRef) -> Option<SecretError> {
 fn fit(line: &CommandLine) -> Result<(), SecretError> {
     let path = Path::new(&line.program);
     if !path.is_absolute() {
-        return Err(line.failed("a program is named by its whole path", "find it with `command -v PROGRAM` and write the path"));
+        return Err(
+            line.failed("a program is named by its whole path", "find it with `command -v PROGRAM` and write the path")
+        );
     }
     match FileTrust::of_this_process().look(path) {
         Ok(found) if !found.metadata.is_file() => Err(line.failed("it is no regular file", "name a program")),
@@ -122,22 +127,33 @@ fn fit(line: &CommandLine) -> Result<(), SecretError> {
         Err(Distrust::Unseen { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(line.failed("there is no such program", "install it, or correct the path"))
         }
-        Err(Distrust::Unseen { error, .. }) => Err(line.failed(format!("it can't be looked at: {error}"), "correct the path")),
+        Err(Distrust::Unseen { error, .. }) => {
+            Err(line.failed(format!("it can't be looked at: {error}"), "correct the path"))
+        }
     }
 }
 
-fn run(line: &CommandLine, limit: Duration, variable: &dyn Fn(&str) -> Option<String>) -> Result<Zeroizing<String>, SecretError> {
+fn run(
+    line: &CommandLine,
+    limit: Duration,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Zeroizing<String>, SecretError> {
     fit(line)?;
     let names = ["PATH".to_owned()].into_iter().chain(line.environment.iter().cloned());
     let mut command = Command::new(&line.program);
-    command.args(&line.arguments).env_clear().envs(names.filter_map(|name| Some((variable(&name)?, name))).map(|(value, name)| (name, value)));
+    command
+        .args(&line.arguments)
+        .env_clear()
+        .envs(names.filter_map(|name| Some((variable(&name)?, name))).map(|(value, name)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).current_dir("/");
     let mut child = command.spawn().map_err(|error| not_started(line, &error))?;
     let output = reader(child.stdout.take(), LARGEST + 1);
     let errors = reader(child.stderr.take(), MOST_ERRORS);
-    let status = ended(&mut child, limit).map_err(|error| line.failed(format!("it could not be waited for: {error}"), "try again"))?;
+    let status = ended(&mut child, limit)
+        .map_err(|error| line.failed(format!("it could not be waited for: {error}"), "try again"))?;
     let Some(status) = status else {
-        let remedy = "run it by hand as the user of the service to see what it waits for, or set `timeout` (at most 1m)";
+        let remedy =
+            "run it by hand as the user of the service to see what it waits for, or set `timeout` (at most 1m)";
         return Err(line.failed(format!("it did not end within {} s and was killed", limit.as_secs()), remedy));
     };
     let (Ok(output), Ok(errors)) = (output.recv_timeout(AFTER_THE_END), errors.recv_timeout(AFTER_THE_END)) else {
@@ -215,7 +231,8 @@ fn in_words(status: ExitStatus, errors: &[u8], output: &[u8]) -> String {
         true => "***".to_owned(),
         false => shown(word).into_owned(),
     };
-    let line: String = line.split_whitespace().map(word).collect::<Vec<_>>().join(" ").chars().take(SHOWN_ERRORS).collect();
+    let line: String =
+        line.split_whitespace().map(word).collect::<Vec<_>>().join(" ").chars().take(SHOWN_ERRORS).collect();
     let status = match status.code() {
         Some(code) => format!("it ended with exit code {code}"),
         None => format!("it was ended ({status})"),
@@ -237,7 +254,9 @@ fn one_line(line: &CommandLine, output: Zeroizing<Vec<u8>>) -> Result<Zeroizing<
     match text {
         "" => Err(line.failed("it printed nothing", REMEDY)),
         text if text.contains(['\n', '\r']) => Err(line.failed("it printed more than one line", REMEDY)),
-        text if text.chars().any(char::is_control) => Err(line.failed("what it printed has control characters", REMEDY)),
+        text if text.chars().any(char::is_control) => {
+            Err(line.failed("what it printed has control characters", REMEDY))
+        }
         text => Ok(Zeroizing::new(text.to_owned())),
     }
 }

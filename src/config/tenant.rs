@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub use super::attributes::OnImmutableChange;
 use super::directory::SourceTables;
 use super::drift::DriftTable;
-use super::network::NetworkTable;
 use super::forms::{Limit, Period, Schedule, Zone};
+use super::network::NetworkTable;
 use super::profile::{ProfileOverrides, RateSetting};
 pub use super::secret_ref::SecretRef;
 

@@ -132,4 +132,4 @@ fn date(at: UnixTime) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-mod tests;
+pub(in crate::http) mod tests;

@@ -247,7 +247,8 @@ fn shown_proxy(uri: &Uri) -> String {
 
 /// The address with the credentials in it, as the matcher takes them.
 fn with_login(settings: &ProxySettings) -> Result<String, SetupError> {
-    let wrong = || SetupError::new("the proxy's address can't be used: write `http://proxy.example.com:3128` or `socks5://…`");
+    let wrong =
+        || SetupError::new("the proxy's address can't be used: write `http://proxy.example.com:3128` or `socks5://…`");
     let mut url = Url::parse(&settings.address).map_err(|_| wrong())?;
     if let Some((user, password)) = &settings.login {
         url.set_username(user).map_err(|()| wrong())?;

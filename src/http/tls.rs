@@ -10,7 +10,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 use rustls_platform_verifier::Verifier;
 use sha2::{Digest as _, Sha256};
 
@@ -42,7 +44,9 @@ pub(crate) fn client_config(
         true => verifier,
         false => Arc::new(PinnedVerifier { verifier, pins: policy.pins.clone() }),
     };
-    let builder = ClientConfig::builder_with_provider(provider as Arc<CryptoProvider>).with_protocol_versions(versions).map_err(failed)?;
+    let builder = ClientConfig::builder_with_provider(provider as Arc<CryptoProvider>)
+        .with_protocol_versions(versions)
+        .map_err(failed)?;
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match client {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed),

@@ -24,7 +24,7 @@ use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
 use crate::http::failure::{FailureClass, reason};
 use crate::http::retry::Backoff;
-use crate::http::{Client, ClientSettings, Network, HttpRequest, Method};
+use crate::http::{Client, ClientSettings, HttpRequest, Method, Network};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
 /// The longest that a secret may take to be read without a sign of life.
@@ -59,7 +59,8 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
     };
-    let network = Network::load(&table.network.clone().unwrap_or_default(), &Secrets::of_this_process()).map_err(|error| error.to_string())?;
+    let network = Network::load(&table.network.clone().unwrap_or_default(), &Secrets::of_this_process())
+        .map_err(|error| error.to_string())?;
     let RenderedMessage { segments, query, headers, body } = in_its_form(table, body, &secret, now)?;
     // A client a try: messages are rare, and each has headers of its own.
     let client = Client::new(&ClientSettings {
@@ -91,7 +92,8 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
 async fn secret(table: &NotifyTable) -> Result<Zeroizing<String>, String> {
     let place = table.secret.clone();
     let fetch = move || Secrets::of_this_process().fetch(&place);
-    let fetched = bounded::run("the secret of a receiver", SECRET_LIMIT, fetch).await.map_err(|overdue| overdue.to_string())?;
+    let fetched =
+        bounded::run("the secret of a receiver", SECRET_LIMIT, fetch).await.map_err(|overdue| overdue.to_string())?;
     fetched.map_err(|error| error.to_string())
 }
 

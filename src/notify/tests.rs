@@ -160,6 +160,7 @@ async fn receiver(answers: Vec<ResponseTemplate>) -> (MockServer, NotifyTable) {
         details: false,
         allow_http_loopback: true,
         ca_file: None,
+        network: None,
     };
     (server, table)
 }

@@ -18,15 +18,27 @@ const FOLDERS: [&str; 4] = ["etc/systemd/system", "run/systemd/system", "usr/lib
 pub(super) type NamedSecret<'a> = (Vec<&'a str>, &'a SecretRef);
 
 /// What is wrong with the commands of secrets, whatever machine they run on.
-pub(super) fn check(document: &Document<'_>, secrets: &[NamedSecret<'_>], programs: Option<&ProgramsTable>) -> Vec<Diagnostic> {
+pub(super) fn check(
+    document: &Document<'_>,
+    secrets: &[NamedSecret<'_>],
+    programs: Option<&ProgramsTable>,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (path, secret) in secrets {
         let key = |name: &'static str| [path.as_slice(), &[name]].concat();
         let Some(program) = secret.command.as_ref().and_then(|command| command.first()) else {
-            let given = [("cache", secret.cache.is_some()), ("timeout", secret.timeout.is_some()), ("environment", secret.environment.is_some())];
+            let given = [
+                ("cache", secret.cache.is_some()),
+                ("timeout", secret.timeout.is_some()),
+                ("environment", secret.environment.is_some()),
+            ];
             let only_for_commands = given.into_iter().filter(|(_, is_given)| *is_given);
             found.extend(only_for_commands.map(|(name, _)| {
-                document.error(&key(name), format!("`{name}` is only for a `command`"), "leave it out: other secrets are read again for each run")
+                document.error(
+                    &key(name),
+                    format!("`{name}` is only for a `command`"),
+                    "leave it out: other secrets are read again for each run",
+                )
             }));
             continue;
         };
@@ -34,7 +46,9 @@ pub(super) fn check(document: &Document<'_>, secrets: &[NamedSecret<'_>], progra
             let hint = "find it with `command -v PROGRAM` and write the whole path";
             found.push(document.error(&key("command"), "a program is named by its whole path", hint));
         } else if programs.is_some_and(|table| !table.allow.iter().any(|allowed| allowed == Path::new(program))) {
-            let message = format!("{program} is not one of the programs that `[programs]` of rosterd.toml allows; it was not started");
+            let message = format!(
+                "{program} is not one of the programs that `[programs]` of rosterd.toml allows; it was not started"
+            );
             let hint = format!("add it there: allow = [\"{program}\"]");
             found.push(document.error(&key("command"), message, hint));
         }
@@ -48,13 +62,15 @@ pub(super) fn unit(document: &Document<'_>, secrets: &[NamedSecret<'_>], root: &
     let commands = secrets.iter().filter_map(|(path, secret)| Some((path, secret.command.as_ref()?.first()?)));
     let forbidden: Vec<(&Vec<&str>, Vec<PathBuf>)> = commands
         .map(|(path, program)| {
-            let needed = needed(Path::new(program)).into_iter().filter(|needed| !exec.allow(needed)).collect::<Vec<_>>();
+            let needed =
+                needed(Path::new(program)).into_iter().filter(|needed| !exec.allow(needed)).collect::<Vec<_>>();
             (path, needed)
         })
         .filter(|(_, needed)| !needed.is_empty())
         .collect();
     let (path, _) = forbidden.first()?;
-    let mut programs: Vec<String> = forbidden.iter().flat_map(|(_, needed)| needed).map(|path| path.display().to_string()).collect();
+    let mut programs: Vec<String> =
+        forbidden.iter().flat_map(|(_, needed)| needed).map(|path| path.display().to_string()).collect();
     programs.sort();
     programs.dedup();
     let message = format!("{UNIT} of this machine forbids the service to start {}", programs.join(" and "));
@@ -98,7 +114,8 @@ impl ExecPaths {
                 ("NoExecPaths", value) => forbids = !value.is_empty(),
                 ("ExecPaths", "") => allowed.clear(),
                 ("ExecPaths", value) => {
-                    let paths = value.split_whitespace().map(|path| path.trim_start_matches(['-', '+']).trim_matches('"'));
+                    let paths =
+                        value.split_whitespace().map(|path| path.trim_start_matches(['-', '+']).trim_matches('"'));
                     allowed.extend(paths.map(PathBuf::from));
                 }
                 _ => {}
@@ -113,18 +130,27 @@ impl ExecPaths {
         let unit = FOLDERS.iter().map(|folder| root.join(folder).join(UNIT)).find(|path| path.is_file());
         let mut added = std::collections::BTreeMap::new();
         for folder in FOLDERS {
-            let entries = std::fs::read_dir(root.join(folder).join(format!("{UNIT}.d"))).into_iter().flatten().flatten();
-            for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "conf")) {
+            let entries =
+                std::fs::read_dir(root.join(folder).join(format!("{UNIT}.d"))).into_iter().flatten().flatten();
+            for path in
+                entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "conf"))
+            {
                 added.entry(path.file_name().map(ToOwned::to_owned)).or_insert(path);
             }
         }
         let texts = unit.into_iter().chain(added.into_values()).filter_map(|path| std::fs::read_to_string(path).ok());
         let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
-        lines.filter_map(|line| line.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))).collect()
+        lines
+            .filter_map(|line| {
+                line.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+            })
+            .collect()
     }
 
     fn allow(&self, program: &Path) -> bool {
-        self.0.iter().any(|allowed| program.starts_with(allowed) || std::fs::canonicalize(allowed).is_ok_and(|real| program.starts_with(real)))
+        self.0.iter().any(|allowed| {
+            program.starts_with(allowed) || std::fs::canonicalize(allowed).is_ok_and(|real| program.starts_with(real))
+        })
     }
 }
 
@@ -147,7 +173,12 @@ mod tests {
 
     fn messages(secret: &SecretRef, allow: Option<&[&str]>) -> Vec<String> {
         let table = allow.map(|allow| ProgramsTable { allow: allow.iter().map(PathBuf::from).collect() });
-        with(TEXT, |document| check(document, &[(vec!["target", "token"], secret)], table.as_ref()).iter().map(|one| one.message.clone()).collect())
+        with(TEXT, |document| {
+            check(document, &[(vec!["target", "token"], secret)], table.as_ref())
+                .iter()
+                .map(|one| one.message.clone())
+                .collect()
+        })
     }
 
     #[test]
@@ -174,7 +205,10 @@ mod tests {
         std::fs::write(&script, "#!/bin/sh\necho x\n").unwrap();
         let secret = of_command(&[script.to_str().unwrap()]);
         let hint = || {
-            with(TEXT, |document| unit(document, &[(vec!["target", "token"], &secret)], root.path()).map(|one| one.hint.unwrap_or_default()))
+            with(TEXT, |document| {
+                unit(document, &[(vec!["target", "token"], &secret)], root.path())
+                    .map(|one| one.hint.unwrap_or_default())
+            })
         };
         assert_eq!(hint(), None, "no unit");
         let units = root.path().join("usr/lib/systemd/system");

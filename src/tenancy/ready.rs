@@ -13,8 +13,8 @@ use super::placeholders;
 use super::programs;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
-use crate::config::global::ProgramsTable;
 use crate::config::document::{Document, SourceText};
+use crate::config::global::ProgramsTable;
 use crate::config::network::NetworkTable;
 use crate::config::old_keys::{self, Replaced};
 use crate::config::profile::Profile;
@@ -59,7 +59,8 @@ impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
         let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
-        let app = self.file.target.network.as_ref().map(|network| (&["target", "network", "proxy_password"][..], network));
+        let app =
+            self.file.target.network.as_ref().map(|network| (&["target", "network", "proxy_password"][..], network));
         let networks = self.file.source.network().into_iter().chain(app);
         let passwords = networks.filter_map(|(key, network)| Some((key, network.proxy_password.as_ref()?)));
         self.file.source.secrets().into_iter().chain(token).chain(passwords)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use rosterd::http::network::TlsPolicy;
 use rosterd::clock::SystemClock;
 use rosterd::config::directory::ldap::LdapTable;
+use rosterd::http::network::TlsPolicy;
 use rosterd::model::SourceId;
 use rosterd::progress::Silent;
 use rosterd::source::ldap::LdapSource;
@@ -20,7 +20,8 @@ fn source(url: &str, preset: &str) -> LdapSource {
          password = {{ env = 'UNUSED' }}\nbase = 'dc=x'\ntimeout_secs = 2\npage_size = 10"
     );
     let table: LdapTable = toml::from_str(&text).unwrap();
-    LdapSource::from_table(&table, "password".to_owned().into(), &[], &TlsPolicy::default(), Arc::new(SystemClock)).unwrap()
+    LdapSource::from_table(&table, "password".to_owned().into(), &[], &TlsPolicy::default(), Arc::new(SystemClock))
+        .unwrap()
 }
 
 fn run<F: Future>(future: F) -> F::Output {

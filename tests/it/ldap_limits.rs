@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rosterd::http::network::TlsPolicy;
 use rosterd::clock::SystemClock;
 use rosterd::config::directory::ldap::LdapTable;
+use rosterd::http::network::TlsPolicy;
 use rosterd::progress::Silent;
 use rosterd::source::ldap::LdapSource;
 use rosterd::source::{Snapshot, SourceError, take_snapshot};
@@ -37,7 +37,9 @@ fn read(url: &str, more: &str) -> Result<Snapshot, SourceError> {
          page_size = 10\n{more}"
     );
     let table: LdapTable = toml::from_str(&text).unwrap();
-    let source = LdapSource::from_table(&table, PASSWORD.to_owned().into(), &[], &TlsPolicy::default(), Arc::new(SystemClock)).unwrap();
+    let source =
+        LdapSource::from_table(&table, PASSWORD.to_owned().into(), &[], &TlsPolicy::default(), Arc::new(SystemClock))
+            .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(take_snapshot(&source, &[], &Silent))
 }

@@ -18,8 +18,8 @@ pub use address::{AppAddress, LdapAddress, WebAddress, canonical, is_loopback_ad
 pub use day::Day;
 pub use drift_schedule::DriftSchedule;
 pub use limit::Limit;
-pub use network::{DirectHost, KeyPin};
 pub(crate) use names::parenthesised_filter;
+pub use network::{DirectHost, KeyPin};
 pub use period::Period;
 pub use rate::Rate;
 pub use schedule::{Schedule, Zone};

@@ -9,13 +9,18 @@ use super::{InvalidForm, TextForm, text_form};
 
 /// The address of a proxy, or a word that stands for one.
 pub(super) fn proxy(text: &str) -> Result<(), InvalidForm> {
-    const HINT: &str = "write `http://proxy.example.com:3128`, `socks5://proxy.example.com:1080`, `environment` or `none`";
+    const HINT: &str =
+        "write `http://proxy.example.com:3128`, `socks5://proxy.example.com:1080`, `environment` or `none`";
     if text == crate::config::network::ENVIRONMENT || text == crate::config::network::NONE {
         return Ok(());
     }
     let url = super::address::parse(text, &["http", "socks5", "socks5h"], HINT).map_err(|error| InvalidForm {
         // Where a user name stands there is a key for it.
-        hint: Some(if text.contains('@') { "write them into `proxy_user` and `proxy_password`".to_owned() } else { HINT.to_owned() }),
+        hint: Some(if text.contains('@') {
+            "write them into `proxy_user` and `proxy_password`".to_owned()
+        } else {
+            HINT.to_owned()
+        }),
         ..error
     })?;
     match url.path() {
@@ -38,7 +43,8 @@ impl DirectHost {
 impl TextForm for DirectHost {
     const FORMAT: &'static str = "no-proxy-entry";
     const DESCRIPTION: &'static str = "A domain, an IP address, a network or `*`.";
-    const EXAMPLES: &'static [&'static str] = &[".example.com", "example.com", "10.1.2.3", "10.0.0.0/8", "fd00::/8", "*"];
+    const EXAMPLES: &'static [&'static str] =
+        &[".example.com", "example.com", "10.1.2.3", "10.0.0.0/8", "fd00::/8", "*"];
 
     fn read(text: &str) -> Result<Self, InvalidForm> {
         const HINT: &str = "write `example.com`, `.example.com`, `10.1.2.3`, `10.0.0.0/8` or `*`";
@@ -59,7 +65,8 @@ impl TextForm for DirectHost {
             };
         }
         let name = text.strip_prefix('.').unwrap_or(text);
-        let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+        let is_label =
+            |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
         match name.split('.').all(is_label) {
             true => good,
             false => wrong(format!("{text:?} is neither a domain nor an address")),
@@ -106,10 +113,25 @@ mod tests {
 
     #[test]
     fn a_proxy_is_an_address_or_a_word() {
-        for good in ["http://proxy.acme.test:3128", "http://proxy/", "socks5://10.0.0.1:1080", "socks5h://[::1]:1080", "environment", "none"] {
+        for good in [
+            "http://proxy.acme.test:3128",
+            "http://proxy/",
+            "socks5://10.0.0.1:1080",
+            "socks5h://[::1]:1080",
+            "environment",
+            "none",
+        ] {
             assert!(proxy(good).is_ok(), "{good}");
         }
-        for bad in ["", "proxy:3128", "https://proxy:3128", "socks4://proxy", "http://proxy/path", "http://ann:pw@proxy:1", "Environment"] {
+        for bad in [
+            "",
+            "proxy:3128",
+            "https://proxy:3128",
+            "socks4://proxy",
+            "http://proxy/path",
+            "http://ann:pw@proxy:1",
+            "Environment",
+        ] {
             assert!(proxy(bad).is_err(), "{bad}");
         }
     }
@@ -119,7 +141,18 @@ mod tests {
         for good in ["acme.test", ".acme.test", "localhost", "10.1.2.3", "10.0.0.0/8", "::1", "fd00::/8", "*"] {
             assert!(DirectHost::read(good).is_ok(), "{good}");
         }
-        for bad in ["", ".", "a..b", "*.acme.test", "10.0.0.0/33", "10.0/8", "acme.test/8", "acme test", "acme.test,b", "http://x"] {
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            "*.acme.test",
+            "10.0.0.0/33",
+            "10.0/8",
+            "acme.test/8",
+            "acme test",
+            "acme.test,b",
+            "http://x",
+        ] {
             assert!(DirectHost::read(bad).is_err(), "{bad}");
         }
     }
@@ -128,7 +161,9 @@ mod tests {
     fn a_pin_is_a_hash_of_32_bytes() {
         let hash = STANDARD.encode([7; 32]);
         assert!(KeyPin::read(&format!("sha256/{hash}")).is_ok() && KeyPin::read(&format!("sha256//{hash}")).is_ok());
-        for bad in [hash.clone(), format!("sha1/{hash}"), format!("sha256/{}", STANDARD.encode([7; 20])), "sha256/".to_owned()] {
+        for bad in
+            [hash.clone(), format!("sha1/{hash}"), format!("sha256/{}", STANDARD.encode([7; 20])), "sha256/".to_owned()]
+        {
             assert!(KeyPin::read(&bad).is_err(), "{bad}");
         }
     }

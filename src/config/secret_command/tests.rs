@@ -66,7 +66,10 @@ fn i6_output_that_is_no_secret_is_an_error_that_does_not_show_it() {
         ("printf 's3cr3t\\377'", "what it printed is not text"),
         ("head -c 70000 /dev/zero | tr '\\0' s", "it printed more than 65536 bytes"),
         ("echo s3cr3t; exit 3", "it ended with exit code 3 and no message"),
-        ("echo s3cr3t; echo 'permission denied: s3cr3t' >&2; exit 2", "it ended with exit code 2: permission denied: ***"),
+        (
+            "echo s3cr3t; echo 'permission denied: s3cr3t' >&2; exit 2",
+            "it ended with exit code 2: permission denied: ***",
+        ),
         ("echo 'token hvs.CAESIJlU3cr3tS3cr3tS3cr3t' >&2; exit 2", "it ended with exit code 2: token ***"),
         ("kill -9 $$", "it was ended (signal: 9"),
     ];
@@ -135,7 +138,8 @@ fn many_who_want_it_at_once_start_the_program_once() {
 
 #[test]
 fn a_failure_is_not_kept() {
-    let script = Script::new("echo run >> \"$(dirname \"$0\")/runs\"; test -e \"$(dirname \"$0\")/ready\" && echo s3cr3t");
+    let script =
+        Script::new("echo run >> \"$(dirname \"$0\")/runs\"; test -e \"$(dirname \"$0\")/ready\" && echo s3cr3t");
     script.error();
     std::fs::write(script.folder.path().join("ready"), "").unwrap();
     assert_eq!(script.fetch().unwrap(), "s3cr3t");
@@ -152,7 +156,9 @@ fn sec18_a_program_that_others_could_change_is_not_started() {
     // Root may read everything, but execute only what somebody may.
     assert!(script.error().contains("may not execute"), "{}", script.error());
     mode(0o700);
-    for (path, wanted) in [("print-secret", "whole path"), ("/nowhere/print-secret", "no such program"), ("/usr", "no regular file")] {
+    for (path, wanted) in
+        [("print-secret", "whole path"), ("/nowhere/print-secret", "no such program"), ("/usr", "no regular file")]
+    {
         let place = SecretRef { command: Some(vec![path.to_owned()]), ..SecretRef::default() };
         let error = secrets().fetch(&place).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
