@@ -95,9 +95,11 @@ impl From<EngineError> for CommandFailure {
                     None => failure,
                 }
             }
-            EngineError::Token(_) | EngineError::Directory(_) | EngineError::Setup(_) | EngineError::File { .. } => {
-                Self::config(format!("{error}; nothing was changed"))
-            }
+            EngineError::Token(_)
+            | EngineError::Directory(_)
+            | EngineError::Setup(_)
+            | EngineError::Network(_)
+            | EngineError::File { .. } => Self::config(format!("{error}; nothing was changed")),
             EngineError::Paused { ref tenant, .. } => {
                 let hint =
                     format!("`rosterd resume {tenant}` resumes it; `rosterd plan {tenant}` shows the pending changes");

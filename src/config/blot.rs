@@ -26,7 +26,7 @@ const NAMES: [&str; 11] = [
 ];
 
 /// The keys of a secret's table; what they hold is a name or a path, not a secret.
-const PLACES: [&str; 4] = ["credential", "file", "env", "expires"];
+const PLACES: [&str; 8] = ["credential", "file", "env", "command", "cache", "timeout", "environment", "expires"];
 
 /// What the name of a key that holds an address has in it.
 const ADDRESSES: [&str; 7] = ["url", "uri", "address", "endpoint", "host", "proxy", "server"];

@@ -14,18 +14,27 @@ use super::directory::{self, Check};
 use super::document::Document;
 use super::forms::{AppAddress, WebAddress, normal_form};
 use super::target_login;
-use super::words;
+use super::{network, words};
 use crate::model::TenantName;
 
 /// The checks of a tenant file, in the order of the file.
-pub(super) const OF_A_TENANT: [Check; 7] =
-    [directory::check, scope, app_address, spelt_otherwise, target_login::check, overrides, deletion];
+pub(super) const OF_A_TENANT: [Check; 8] = [
+    directory::check,
+    scope,
+    app_address,
+    spelt_otherwise,
+    target_login::check,
+    |document, found| network::check(document, &["target", "network"], true, found),
+    overrides,
+    deletion,
+];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
 
 /// The checks of `rosterd.toml`.
-pub(super) const OF_THE_GLOBAL_FILE: [Check; 3] = [store, receivers, status];
+pub(super) const OF_THE_GLOBAL_FILE: [Check; 4] =
+    [store, receivers, status, |document, found| network::check(document, &["network"], true, found)];
 
 fn scope(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
     if document.is_true(&["scope", "all_users"]) && document.get(&["scope", "users"]).is_none() {
@@ -97,6 +106,7 @@ fn receivers(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
         let path = ["notify", name, "url"];
         let Some(address) = document.text_at(&path).and_then(|url| url.parse::<WebAddress>().ok()) else { continue };
         let allowed = document.is_true(&["notify", name, "allow_http_loopback"]);
+        network::check(document, &["notify", name, "network"], true, found);
         let hidden = address.is_https() || (allowed && address.is_loopback());
         if !hidden {
             let hint = "write https://; `allow_http_loopback = true` is for a receiver on this machine";

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::forms::Limit;
+use super::network::NetworkTable;
 use super::notify::NotifyTable;
 use super::tenant::ReasonRule;
 
@@ -36,6 +37,10 @@ pub struct GlobalFile {
     pub control: ControlTable,
     /// What no tenant file can loosen.
     pub floor: FloorTable,
+    /// How connections are made: proxy and TLS.
+    pub network: NetworkTable,
+    /// The programs that may be started for secrets. Without this table any that no other user can change.
+    pub programs: Option<ProgramsTable>,
 }
 
 impl Default for GlobalFile {
@@ -50,6 +55,8 @@ impl Default for GlobalFile {
             status: None,
             control: ControlTable::default(),
             floor: FloorTable::default(),
+            network: NetworkTable::default(),
+            programs: None,
         }
     }
 }
@@ -75,6 +82,15 @@ impl ControlTable {
     pub fn is_empty(&self) -> bool {
         self.read.is_empty() && self.approve.is_empty() && self.operate.is_empty()
     }
+}
+
+/// `[programs]`: what `command` of a secret may start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramsTable {
+    /// The whole paths of the programs. An empty list allows none.
+    #[schemars(inner(length(min = 1)))]
+    pub allow: Vec<PathBuf>,
 }
 
 /// `[floor]`: a tenant file may be stricter, not looser.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::login::ClientCertificateTable;
+use super::network::NetworkTable;
 use super::notify_template::{NotifyFormat, NotifyTemplate};
 use super::tenant::SecretRef;
 use crate::files::{SMALL, trust};
@@ -45,6 +46,8 @@ pub struct NotifyTable {
     pub ca_file: Option<PathBuf>,
     /// What is shown to a receiver that asks for a certificate in the TLS handshake.
     pub client_certificate: Option<ClientCertificateTable>,
+    /// How connections to the receiver are made: proxy and TLS.
+    pub network: Option<NetworkTable>,
 }
 
 /// The fewest bytes of a key, as standardwebhooks.com says: a shorter one can be guessed from a single message.

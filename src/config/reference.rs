@@ -112,7 +112,7 @@ fn default(property: &Json, target: &Json) -> String {
 /// What kind of value, in a few words.
 fn kind_of(root: &Json, node: &Json) -> String {
     if is_secret(node) {
-        return "`{ credential = … }`, `{ file = … }` or `{ env = … }`".to_owned();
+        return "`{ credential = … }`, `{ file = … }`, `{ env = … }` or `{ command = […] }`".to_owned();
     }
     let literals = literals(node);
     if !literals.is_empty() {

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::StatVfsMountFlags;
 use zeroize::Zeroizing;
 
+use super::secret_command;
 use super::tenant::SecretRef;
 use crate::files;
 use crate::files::trust::{Distrust, FileTrust, TrustFault};
 use crate::model::text::place as place_of;
 
 /// The most a secret may have, in bytes.
-const LARGEST: u64 = 64 << 10;
+pub(super) const LARGEST: u64 = 64 << 10;
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +67,18 @@ pub enum SecretError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A program did not print a secret.
+    #[error("the command {program} gave no secret: {why} ({remedy})")]
+    Command {
+        /// The program.
+        program: String,
+        /// What went wrong.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The table names no place or several. A file that was checked can't have one.
-    #[error("a secret has exactly one of credential, file and env")]
+    #[error("a secret has exactly one of credential, file, env and command")]
     NoPlace,
 }
 
@@ -81,6 +92,7 @@ impl SecretError {
                 format!("the credential {name} is not there: $CREDENTIALS_DIRECTORY is not set")
             }
             Self::NoCredential(name) => format!("the credential {name} is not there"),
+            Self::Command { program, why, .. } => format!("the command {program} gave no secret: {why}"),
             other => other.to_string(),
         }
     }
@@ -89,7 +101,7 @@ impl SecretError {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Missing { path } => Some(format!("put the secret there, then: chmod 600 {path}")),
-            Self::Unfit { remedy, .. } => Some(remedy.clone()),
+            Self::Unfit { remedy, .. } | Self::Command { remedy, .. } => Some(remedy.clone()),
             Self::NoCredentials(name) | Self::NoCredential(name) => {
                 Some(format!("the service needs LoadCredential={name}:PATH"))
             }
@@ -165,6 +177,12 @@ impl<'e> Secrets<'e> {
 
     /// The text as it stands there, and the place for messages.
     fn raw(&self, place: &SecretRef) -> Result<(Zeroizing<String>, String), SecretError> {
+        if place.command.is_some() && (&place.credential, &place.file, &place.env) != (&None, &None, &None) {
+            return Err(SecretError::NoPlace);
+        }
+        if let Some(program) = place.command.as_ref().and_then(|command| command.first()) {
+            return Ok((secret_command::fetch(place, &self.variable)?, format!("the command {}", place_of(program))));
+        }
         Ok(match (&place.credential, &place.file, &place.env) {
             (Some(name), None, None) => (self.credential(name)?, format!("the credential {name}")),
             (None, Some(path), None) => {
@@ -177,6 +195,17 @@ impl<'e> Secrets<'e> {
             }
             _ => return Err(SecretError::NoPlace),
         })
+    }
+
+    /// The secret as far as it is known without starting a program: what a `command` printed last, or what stands in any other place.
+    ///
+    /// # Errors
+    /// As for [`Secrets::fetch`]. `None` for a command whose output is not known now.
+    pub fn known(&self, place: &SecretRef) -> Result<Option<Zeroizing<String>>, SecretError> {
+        match place.command {
+            None => self.fetch(place).map(Some),
+            Some(_) => secret_command::refusal(place).map_or_else(|| Ok(secret_command::cached(place)), Err),
+        }
     }
 
     fn credential(&self, name: &str) -> Result<Zeroizing<String>, SecretError> {

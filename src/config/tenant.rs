@@ -13,6 +13,7 @@ use super::directory::SourceTables;
 use super::drift::DriftTable;
 use super::forms::{Limit, Period, Schedule, Zone};
 use super::login::{BasicTable, ClientCertificateTable, JwtTable, OAuth2Table};
+use super::network::NetworkTable;
 use super::profile::{ProfileOverrides, RateSetting};
 pub use super::secret_ref::SecretRef;
 
@@ -129,6 +130,8 @@ pub struct TargetTable {
     pub loopback_port_may_change: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// How connections to the app are made: proxy and TLS.
+    pub network: Option<NetworkTable>,
     /// Differences from the profile, for this tenant alone.
     #[serde(default)]
     pub override_profile: ProfileOverrides,

@@ -13,7 +13,7 @@ use crate::config::ca;
 use crate::config::secret::Secrets;
 use crate::config::tenant::SecretRef;
 use crate::http::pace::Pacer;
-use crate::http::{ClientIdentity, Login, LoginContext, Secret};
+use crate::http::{ClientIdentity, Login, LoginContext, Network, Secret};
 use crate::scim::{App, AppSettings};
 use crate::source::kind::{self, Connect};
 use crate::source::{Source, SourceError};
@@ -58,6 +58,7 @@ impl Engine {
             clock: Arc::clone(&self.clock),
             quotas: &self.quotas,
             observer: Arc::clone(&self.observers.directory),
+            network: Network::load(&self.tenant.directory_network(), &Secrets::of_this_process())?,
         };
         Ok(kind.connect(tables, context)?)
     }
@@ -92,6 +93,7 @@ impl Engine {
             identity,
             pacer: Pacer::new(&[], 1),
             ca_pem,
+            network: Network::load(&self.tenant.app_network(), &secrets)?,
             allow_http_loopback: target.allow_http_loopback,
             seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
         };

@@ -5,7 +5,7 @@ use crate::config::addresses::AddressChange;
 use crate::config::secret::SecretError;
 use crate::cycle::CycleError;
 use crate::errand::undo::NoSuchRun;
-use crate::http::{IdentityError, PrepareError, SetupError};
+use crate::http::{IdentityError, NetworkError, PrepareError, SetupError};
 use crate::model::TenantName;
 use crate::source::SourceError;
 use crate::source::kind::ConnectError;
@@ -34,6 +34,9 @@ pub enum EngineError {
     /// The token is no token.
     #[error("the token of the app: {0}")]
     Token(#[from] crate::http::InvalidSecret),
+    /// The proxy can't be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The directory can't be used as it is described.
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
+use super::tls::UnexpectedKey;
 use crate::clock;
 
 /// What a certificate error says that another attempt would say again; `None` for an error of the connection itself.
@@ -53,6 +54,10 @@ fn of_certificate(why: &CertificateError) -> String {
         CertificateError::Revoked => "was revoked: replace it on the server".to_owned(),
         CertificateError::BadSignature => "has a wrong signature: `ca_file` may have another certificate authority of the same name".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => NOT_FOR_SERVERS.to_owned(),
+        CertificateError::Other(other) if other.0.is::<UnexpectedKey>() => {
+            let key = other.0.downcast_ref::<UnexpectedKey>().map(|key| key.presented.as_str()).unwrap_or_default();
+            format!("has the key {key}, which is none of `pins`: if the server has a new key on purpose, add it there")
+        }
         CertificateError::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
             Some(webpki::Error::CaUsedAsEndEntity) => "is that of a certificate authority (CA:TRUE), which is not accepted for a server: \
                  issue a certificate of its own to the server, and set `ca_file` to the authority's"
@@ -127,4 +132,4 @@ fn date(at: UnixTime) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-mod tests;
+pub(in crate::http) mod tests;

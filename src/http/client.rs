@@ -14,9 +14,11 @@ use url::{Host, Url};
 use super::client_certificate::ClientIdentity;
 use super::date::http_date;
 use super::error::{BodyFault, SendError, SetupError, send_error};
+use super::network::{Network, Route};
 use super::retry;
 use super::secret::Secret;
 use super::spellings::Spellings;
+use super::tls;
 use crate::clock::{Clock, SystemClock};
 use crate::fail;
 use crate::model::text::address;
@@ -87,6 +89,8 @@ pub struct ClientSettings {
     pub ca_pem: Option<Vec<u8>>,
     /// What is shown to a server that asks for a certificate.
     pub identity: Option<ClientIdentity>,
+    /// Through which proxy, and with which TLS.
+    pub network: Network,
     /// How the token is presented, if there is one.
     pub auth: Option<Auth>,
     /// `User-Agent`; empty for `rosterd/<version>`.
@@ -115,6 +119,7 @@ impl ClientSettings {
             allow_http_loopback: false,
             ca_pem: None,
             identity: None,
+            network: Network::default(),
             auth: None,
             user_agent: String::new(),
             accept: "application/json".into(),
@@ -198,6 +203,8 @@ impl HttpResponse {
 /// There is no way to send it anywhere else: it takes path segments, never a URL, and it follows no redirect.
 pub struct Client {
     http: reqwest::Client,
+    /// The proxy between, if there is one.
+    route: Option<Arc<Route>>,
     /// Without a slash at its end.
     base: Url,
     base_text: String,
@@ -217,7 +224,8 @@ impl Client {
     /// When the base URL, a header or the certificate file can't be used; the text says which and why.
     pub fn new(settings: &ClientSettings) -> Result<Self, SetupError> {
         let base = base_url(&settings.base_url, settings.allow_http_loopback)?;
-        let http = transport(settings, &base)?;
+        let route = Route::to(&base, &settings.network.proxy)?;
+        let http = transport(settings, &base, route.as_ref())?;
         let host = match (base.host_str(), base.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
@@ -232,6 +240,7 @@ impl Client {
         }
         Ok(Self {
             http,
+            route: route.map(Arc::new),
             base_text: base.as_str().trim_end_matches('/').to_owned(),
             base,
             host,
@@ -266,6 +275,7 @@ impl Client {
         headers.insert(header_name(&auth.header)?, auth_value(auth)?);
         Ok(Self {
             http: self.http.clone(),
+            route: self.route.clone(),
             base: self.base.clone(),
             base_text: self.base_text.clone(),
             host: self.host.clone(),
@@ -341,7 +351,15 @@ impl Client {
         }
         let reached = |point| fail::point(point).map_err(|why| SendError::NotSent(why.to_string()));
         reached("call.send")?;
-        let response = builder.send().await.map_err(|error| send_error(error, &self.host))?;
+        let response = match builder.send().await.map_err(|error| send_error(error, &self.host)) {
+            Ok(response) => response,
+            Err(error) => {
+                return Err(match &self.route {
+                    Some(route) => route.explain(error).await,
+                    None => error,
+                });
+            }
+        };
         reached("call.answered")?;
         Ok(self.read(response, request.max_body.unwrap_or(self.max_body)).await)
     }
@@ -461,7 +479,7 @@ fn base_url(text: &str, allow_http_loopback: bool) -> Result<Url, SetupError> {
     }
 }
 
-fn transport(settings: &ClientSettings, base: &Url) -> Result<reqwest::Client, SetupError> {
+fn transport(settings: &ClientSettings, base: &Url, route: Option<&Route>) -> Result<reqwest::Client, SetupError> {
     let agent = match settings.user_agent.as_str() {
         "" => concat!("rosterd/", env!("CARGO_PKG_VERSION")),
         own => own,
@@ -486,16 +504,14 @@ fn transport(settings: &ClientSettings, base: &Url) -> Result<reqwest::Client, S
         builder = builder
             .tls_certs_only(std::iter::empty())
             .resolve_to_addrs("localhost", &loopback.map(|address| SocketAddr::new(address, 0)));
-    } else if let Some(pem) = &settings.ca_pem {
-        let certificates = reqwest::Certificate::from_pem_bundle(pem)
-            .map_err(|why| SetupError::new(format!("the CA file is not readable as PEM: {}", chain(&why))))?;
-        if certificates.is_empty() {
-            return Err(SetupError::new("the CA file has no certificate in it"));
-        }
-        builder = builder.tls_certs_only(certificates);
+    } else {
+        let client = settings.identity.as_ref().map(ClientIdentity::for_tls);
+        let mut tls = tls::client_config(settings.ca_pem.as_deref(), client, &settings.network.tls)?;
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        builder = builder.tls_backend_preconfigured(tls);
     }
-    if let Some(identity) = settings.identity.as_ref().filter(|_| base.scheme() == "https") {
-        builder = builder.identity(identity.for_http());
+    if let Some(route) = route {
+        builder = builder.proxy(route.for_http()?);
     }
     builder.build().map_err(|why| SetupError::new(format!("TLS can't be set up: {}", chain(&why))))
 }

@@ -10,7 +10,6 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::parse_x509_certificate;
-use zeroize::Zeroizing;
 
 use super::SetupError;
 use crate::clock;
@@ -23,7 +22,6 @@ use crate::files::{SMALL, trust};
 pub struct ClientIdentity {
     chain: Vec<CertificateDer<'static>>,
     key: Arc<PrivateKeyDer<'static>>,
-    http: reqwest::Identity,
     validity: Validity,
 }
 
@@ -94,9 +92,7 @@ impl ClientIdentity {
             ),
             _ => unusable(),
         })?;
-        let pem = pem_of(&chain, &key);
-        let http = reqwest::Identity::from_pem(&pem).map_err(|_| unusable())?;
-        Ok(Self { chain, key: Arc::new(key), http, validity })
+        Ok(Self { chain, key: Arc::new(key), validity })
     }
 
     /// From when to when the certificate is good.
@@ -104,37 +100,10 @@ impl ClientIdentity {
         self.validity
     }
 
-    /// For the client of HTTP.
-    pub(super) fn for_http(&self) -> reqwest::Identity {
-        self.http.clone()
-    }
-
-    /// For TLS of one's own.
+    /// For a TLS handshake.
     pub(crate) fn for_tls(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         (self.chain.clone(), self.key.clone_key())
     }
-}
-
-/// Certificates and key as one text.
-fn pem_of(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Zeroizing<Vec<u8>> {
-    use base64::Engine as _;
-    let label = match key {
-        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
-        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
-        _ => "PRIVATE KEY",
-    };
-    let mut pem = Zeroizing::new(Vec::new());
-    let sections = chain.iter().map(|one| ("CERTIFICATE", one.as_ref())).chain([(label, key.secret_der())]);
-    for (label, der) in sections {
-        let text = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(der));
-        pem.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
-        for line in text.as_bytes().chunks(64) {
-            pem.extend_from_slice(line);
-            pem.push(b'\n');
-        }
-        pem.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
-    }
-    pem
 }
 
 impl Validity {

@@ -2,7 +2,7 @@
 //!
 //! Knows no SCIM, no directory product and no tenant. What it promises to the rooms above:
 //! a token leaves only for the origin it was configured for, over TLS (plain http reaches loopback addresses only);
-//! redirects, ambient proxies and hidden retries do not exist; every wait and every answer has a limit.
+//! redirects and hidden retries do not exist, and no proxy that is not configured; every wait and every answer has a limit.
 
 pub(crate) mod certificate;
 mod client;
@@ -11,12 +11,14 @@ mod date;
 mod error;
 pub mod failure;
 mod login;
+pub mod network;
 mod observer;
 pub mod pace;
 pub mod quota;
 pub mod retry;
 mod secret;
 mod spellings;
+pub(crate) mod tls;
 pub(crate) mod words;
 
 pub use client::{Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method};
@@ -27,6 +29,7 @@ pub use login::{
     Assertion, Authenticator, CallFailure, Grant, KeyInUse, Login, LoginContext, LoginError, PrepareError,
     RefreshError, RefreshFile, Session, SigningKey, TokenForm, TokenLife, TokenSlots,
 };
+pub use network::{Network, NetworkError};
 pub use observer::{Observer, Unobserved};
 pub use secret::{InvalidSecret, LONG_ENOUGH, Secret};
 pub(crate) use spellings::Spellings;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use serde_json::{Map, Value};
 
@@ -16,15 +17,18 @@ use super::message::MessageBody;
 use super::render::{RenderedMessage, render};
 use super::spool::{Spool, Waiting};
 use super::{ReceiverStatus, sign};
+use crate::bounded;
 use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
 use crate::http::failure::{FailureClass, reason};
 use crate::http::retry::Backoff;
-use crate::http::{Client, ClientIdentity, ClientSettings, HttpRequest, Method};
+use crate::http::{Client, ClientIdentity, ClientSettings, HttpRequest, Method, Network};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
+/// The longest that a secret may take to be read without a sign of life.
+const SECRET_LIMIT: Duration = Duration::from_secs(20);
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
 
 /// Where the standing of a receiver is noted.
@@ -50,19 +54,22 @@ pub async fn deliver(table: &NotifyTable, body: &MessageBody, now: Timestamp) ->
 }
 
 async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result<Delivery, String> {
-    let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
+    let secret = secret(table).await?;
     let ca_pem = match &table.ca_file {
         Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
     };
     let load = |table| ClientIdentity::load(table, &Secrets::of_this_process(), now);
     let identity = table.client_certificate.as_ref().map(load).transpose().map_err(|error| error.to_string())?;
+    let network = Network::load(&table.network.clone().unwrap_or_default(), &Secrets::of_this_process())
+        .map_err(|error| error.to_string())?;
     let RenderedMessage { segments, query, headers, body } = in_its_form(table, body, &secret, now)?;
     // A client a try: messages are rare, and each has headers of its own.
     let client = Client::new(&ClientSettings {
         allow_http_loopback: table.allow_http_loopback,
         ca_pem,
         identity,
+        network,
         extra_headers: headers,
         total_timeout: Duration::from_secs(30),
         max_body: 64 << 10,
@@ -82,6 +89,15 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         }
         _ => Delivery::Not(format!("{host} answered {} ({})", reply.status, reason(reply.status)), reply.retry_after),
     })
+}
+
+/// Fetches the receiver's secret aside: a file may lie on a share that hangs, and a program takes its time.
+async fn secret(table: &NotifyTable) -> Result<Zeroizing<String>, String> {
+    let place = table.secret.clone();
+    let fetch = move || Secrets::of_this_process().fetch(&place);
+    let fetched =
+        bounded::run("the secret of a receiver", SECRET_LIMIT, fetch).await.map_err(|overdue| overdue.to_string())?;
+    fetched.map_err(|error| error.to_string())
 }
 
 /// The message as its receiver takes it: by a template, or the JSON of the documentation with its signature.

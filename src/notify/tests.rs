@@ -161,6 +161,7 @@ async fn receiver(answers: Vec<ResponseTemplate>) -> (MockServer, NotifyTable) {
         allow_http_loopback: true,
         ca_file: None,
         client_certificate: None,
+        network: None,
     };
     (server, table)
 }

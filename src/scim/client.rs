@@ -24,7 +24,7 @@ use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Jitter, Waited, retry};
 use crate::http::{
     Authenticator, Client, ClientIdentity, ClientSettings, HttpRequest, HttpResponse, KeyInUse, Login, Method,
-    Observer, SetupError, http_date,
+    Network, Observer, SetupError, http_date,
 };
 use crate::model::{AppId, SnapshotCounts};
 use crate::time_limit::TimeLimit;
@@ -42,6 +42,8 @@ pub struct AppSettings {
     pub identity: Option<ClientIdentity>,
     /// PEM text of the certificate authorities to trust instead of the machine's.
     pub ca_pem: Option<Vec<u8>>,
+    /// Through which proxy, and with which TLS.
+    pub network: Network,
     /// Accept plain http to a loopback address.
     pub allow_http_loopback: bool,
     /// How fast, and how many at once. Tenants on one quota share its buckets.
@@ -58,6 +60,7 @@ impl AppSettings {
             allow_http_loopback: self.allow_http_loopback,
             ca_pem: self.ca_pem.clone(),
             identity: self.identity.clone(),
+            network: self.network.clone(),
             user_agent: transport.user_agent.clone(),
             accept: transport.accept.clone(),
             content_type: transport.content_type.clone(),

@@ -54,6 +54,7 @@ fn app_paced(base_url: String, buckets: &[BucketSpec], edit: impl FnOnce(&mut Pr
         login: Login::key("Authorization", "Bearer {token}", &Secret::new(TOKEN).unwrap()),
         identity: None,
         ca_pem: None,
+        network: Default::default(),
         allow_http_loopback: true,
         pacer,
         seed: 1,

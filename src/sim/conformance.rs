@@ -26,6 +26,7 @@ async fn sandboxed(misbehave: Vec<Misbehave>) -> Vec<(Expectation, Result<(), Un
         login: Login::key("Authorization", "Bearer {token}", &Secret::new(TOKEN).unwrap()),
         identity: None,
         ca_pem: None,
+        network: Default::default(),
         allow_http_loopback: true,
         seed: 1,
     };

@@ -17,7 +17,7 @@ use crate::config::secret::{SecretError, Secrets};
 use crate::config::secret_ref::SecretRef;
 use crate::http::pace::Pacer;
 use crate::http::quota::Quotas;
-use crate::http::{ClientIdentity, IdentityError, Observer, Secret, SetupError};
+use crate::http::{ClientIdentity, IdentityError, Network, Observer, Secret, SetupError};
 use crate::model::GroupMatch;
 
 macro_rules! kinds {
@@ -104,6 +104,8 @@ pub struct Connect<'a> {
     pub clock: Arc<dyn Clock>,
     /// Quotas shared with other tenants of the same directory.
     pub quotas: &'a Quotas,
+    /// Through which proxy, and with which TLS.
+    pub network: Network,
     /// Who counts calls.
     pub observer: Arc<dyn Observer>,
 }

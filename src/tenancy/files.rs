@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use super::floor::Floor;
 use super::guarded;
 use super::paths::beside;
+use super::programs;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
 use crate::config::login::ClientCertificateTable;
+use crate::config::network::NetworkTable;
 use crate::config::{forms, load, words};
 use crate::files::trust;
 use crate::model::TenantName;
@@ -48,11 +50,24 @@ pub(super) fn load_global(path: &Path) -> Result<GlobalConfig, Vec<Diagnostic>> 
                 let paths = paths.chain(certificate);
                 paths.for_each(|own| *own = beside(path, own));
             }
+            for receiver in file.notify.values_mut() {
+                receiver.network = Some(NetworkTable::over(receiver.network.as_ref(), &file.network));
+            }
+            let networks =
+                file.notify.values_mut().filter_map(|receiver| receiver.network.as_mut()).chain([&mut file.network]);
+            let passwords = networks.filter_map(|network| network.proxy_password.as_mut()?.file.as_mut());
+            passwords.for_each(|own| *own = beside(path, own));
             let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));
             let floor = Floor::new(&document, &file.floor);
             // Root looks at the files of the service's user, too.
             trust::accept_owner_of(&state_dir);
-            let refused = guarded::receivers(&source, &file);
+            let secrets: Vec<_> = file
+                .notify
+                .iter()
+                .map(|(name, table)| (vec!["notify", name.as_str(), "secret"], &table.secret))
+                .collect();
+            let mut refused = programs::check(&document, &secrets, file.programs.as_ref());
+            refused.extend(guarded::receivers(&source, &file));
             if !refused.is_empty() {
                 return Err(refused);
             }

@@ -19,6 +19,7 @@ mod neighbours;
 mod paths;
 mod placeholders;
 mod places;
+mod programs;
 mod questions;
 mod ready;
 mod report;
@@ -52,7 +53,8 @@ use crate::bounded::{self, Overdue};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::SourceText;
-use crate::config::global::GlobalFile;
+use crate::config::global::{GlobalFile, ProgramsTable};
+use crate::config::network::NetworkTable;
 use crate::config::load;
 use crate::config::secret::Secrets;
 use crate::model::TenantName;
@@ -137,6 +139,7 @@ pub fn load_usable(path: &Path, only: &[String], stores: Option<&Stores>) -> Res
         Some(found) if found.is_error() => return Err(vec![found]),
         found => misnamed.extend(found),
     }
+    let common = Common { floor, programs: file.programs.clone(), network: file.network.clone() };
     let mut loaded = Loaded {
         global: file,
         stores: stores.cloned().unwrap_or_else(|| Stores::on_disk(state_dir)),
@@ -146,8 +149,8 @@ pub fn load_usable(path: &Path, only: &[String], stores: Option<&Stores>) -> Res
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
         let read: Box<dyn FnOnce() -> _ + Send> = Box::new({
-            let (path, floor, stores) = (path.clone(), floor.clone(), loaded.stores.clone());
-            move || read_tenant(&name, &path, &floor, &stores)
+            let (path, common, stores) = (path.clone(), common.clone(), loaded.stores.clone());
+            move || read_tenant(&name, &path, &common, &stores)
         });
         (format!("checking {}", path.display()), read)
     });
@@ -253,22 +256,31 @@ pub fn check(path: &Path, only: &[String], stores: Option<&Stores>) -> CheckRepo
     CheckReport::new(found, checked)
 }
 
+/// What `rosterd.toml` says for every tenant.
+#[derive(Debug, Clone, Default)]
+struct Common {
+    floor: Floor,
+    programs: Option<ProgramsTable>,
+    network: NetworkTable,
+}
+
 /// Reads one tenant file; `None` if it has an error.
-fn read_tenant(name: &TenantName, path: &Path, floor: &Floor, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
+fn read_tenant(name: &TenantName, path: &Path, common: &Common, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
     match load::read_text(path) {
-        Ok(source) => made(name, source, floor, stores),
+        Ok(source) => made(name, source, common, stores),
         Err(error) => (None, vec![*error]),
     }
 }
 
 /// A tenant of a text, checked.
-fn made(name: &TenantName, source: SourceText, floor: &Floor, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
+fn made(name: &TenantName, source: SourceText, common: &Common, stores: &Stores) -> (Option<Tenant>, Vec<Diagnostic>) {
     let mut found = Vec::new();
-    let tenant = ready::make(name, source, floor, &mut found).filter(|tenant| {
+    let tenant = ready::make(name, source, &common.floor, &mut found).filter(|tenant| {
         found.extend(guarded::tenant(tenant));
         found.extend(belonging::check(tenant, stores));
+        found.extend(tenant.check_programs(common.programs.as_ref()));
         !found.iter().any(Diagnostic::is_error)
     });
     load::sort(&mut found);
-    (tenant, found)
+    (tenant.map(|tenant| Tenant { network: common.network.clone(), ..tenant }), found)
 }

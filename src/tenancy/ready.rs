@@ -10,10 +10,13 @@ use super::fit;
 use super::floor::Floor;
 use super::paths::beside;
 use super::placeholders;
+use super::programs;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
 use crate::config::document::{Document, SourceText};
+use crate::config::global::ProgramsTable;
 use crate::config::login::ClientCertificateTable;
+use crate::config::network::NetworkTable;
 use crate::config::old_keys::{self, Replaced};
 use crate::config::profile::Profile;
 use crate::config::profiles::AppFolder;
@@ -47,6 +50,8 @@ pub struct Tenant {
     pub directory: &'static str,
     /// The other tenants beside this one that are connected to the same `base_url`.
     pub same_app: Vec<TenantName>,
+    /// `[network]` of `rosterd.toml`.
+    pub network: NetworkTable,
     /// The file's text, for messages that point into it.
     pub(super) source: SourceText,
 }
@@ -54,7 +59,11 @@ pub struct Tenant {
 impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
-        self.file.source.secrets().into_iter().chain(self.file.target.secrets())
+        let app =
+            self.file.target.network.as_ref().map(|network| (&["target", "network", "proxy_password"][..], network));
+        let networks = self.file.source.network().into_iter().chain(app);
+        let passwords = networks.filter_map(|(key, network)| Some((key, network.proxy_password.as_ref()?)));
+        self.file.source.secrets().into_iter().chain(self.file.target.secrets()).chain(passwords)
     }
 
     /// The client certificates this tenant shows, each with the keys that lead to it.
@@ -68,6 +77,23 @@ impl Tenant {
     pub fn private_keys(&self) -> impl Iterator<Item = (Vec<&'static str>, &SecretRef)> {
         let signing = self.file.target.signing_keys().into_iter().map(|((path, place), _)| (path.to_vec(), place));
         signing.chain(self.client_certificates().map(|(path, table)| ([path, &["key"]].concat(), &table.key)))
+    }
+
+    /// How connections to the directory are made.
+    pub fn directory_network(&self) -> NetworkTable {
+        NetworkTable::over(self.file.source.network().map(|(_, network)| network), &self.network)
+    }
+
+    /// How connections to the app are made.
+    pub fn app_network(&self) -> NetworkTable {
+        NetworkTable::over(self.file.target.network.as_ref(), &self.network)
+    }
+
+    /// What is wrong with the commands that print its secrets.
+    pub(super) fn check_programs(&self, programs: Option<&ProgramsTable>) -> Vec<Diagnostic> {
+        let secrets: Vec<_> = self.secrets().map(|(path, secret)| (path.to_vec(), secret)).collect();
+        // The text parsed before; this is only for the places in it.
+        programs::check(&Document::parse(&self.source, &mut Vec::new()), &secrets, programs)
     }
 
     /// What a message calls the secrets and other files that the tenant names, together.
@@ -87,7 +113,8 @@ impl Tenant {
     pub fn fingerprint(&self) -> u64 {
         let (guard, approval) = (&self.file.guard, &self.file.approval);
         // Not who else is connected to the app: that depends on which files were read beside this one.
-        xxh3_64(format!("{} {:?} {guard:?} {approval:?}", self.source.text(), self.profile).as_bytes())
+        let network = Some(&self.network).filter(|network| **network != NetworkTable::default());
+        xxh3_64(format!("{} {:?} {guard:?} {approval:?} {network:?}", self.source.text(), self.profile).as_bytes())
     }
 }
 
@@ -131,6 +158,7 @@ pub(super) fn make(
         groups,
         directory,
         same_app: Vec::new(),
+        network: NetworkTable::default(),
         source,
     })
 }
@@ -212,4 +240,6 @@ fn make_paths_whole(file: &mut TenantFile, of: &Path) {
     file.source.make_paths_whole(whole);
     file.target.ca_file.iter_mut().for_each(whole);
     file.target.login_paths_mut().into_iter().for_each(whole);
+    let password = file.target.network.iter_mut().filter_map(|network| network.proxy_password.as_mut()?.file.as_mut());
+    password.for_each(whole);
 }

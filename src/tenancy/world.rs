@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{CHECK_LIMIT, Tenant, neighbours};
+use super::{CHECK_LIMIT, Tenant, neighbours, programs};
 use crate::bounded;
 use crate::config::ca;
 use crate::config::diagnostic::Diagnostic;
@@ -45,8 +45,9 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
     let document = Document::parse(&tenant.source, &mut found);
     neighbours::check(tenant, &document, &mut found);
     for (path, secret) in tenant.secrets() {
-        let fetched = secrets.fetch(secret);
-        let expiry = expiry::of(secret, fetched.as_ref().ok().map(|text| text.as_str()));
+        // A program is not started for this: a check asks nobody else.
+        let fetched = secrets.known(secret);
+        let expiry = expiry::of(secret, fetched.as_ref().ok().and_then(Option::as_ref).map(|text| text.as_str()));
         let expiry =
             expiry.map(|at| Expiry { secret: path.join("."), at }).filter(|expiry| expiry.nearness(now).is_some());
         if let Some(expiry) = expiry {
@@ -63,6 +64,8 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
     signing_keys(tenant, &document, secrets, &mut found);
     client_certificates(tenant, &document, secrets, now, &mut found);
     refresh_token(tenant, &document, &mut found);
+    let named: Vec<_> = tenant.secrets().map(|(path, secret)| (path.to_vec(), secret)).collect();
+    found.extend(programs::unit(&document, &named, Path::new("/")));
     ca_file(&document, &["target", "ca_file"], tenant.file.target.ca_file.as_deref(), &mut found);
     if let Some((key, path)) = tenant.file.source.ca_file() {
         ca_file(&document, key, Some(path), &mut found);
@@ -78,6 +81,7 @@ fn at_its_place(path: &[&'static str], secret: &SecretRef) -> Vec<&'static str> 
     let kind = match (&secret.credential, &secret.file) {
         (Some(_), _) => "credential",
         (None, Some(_)) => "file",
+        (None, None) if secret.command.is_some() => "command",
         (None, None) => "env",
     };
     [path, &[kind]].concat()
@@ -160,7 +164,7 @@ pub(super) fn receivers(config: &Path, file: &GlobalFile, secrets: &Secrets<'_>)
             Ok(Some(_)) => return None,
             Ok(None) => {}
         }
-        let secret = secrets.fetch(&table.secret).ok()?;
+        let secret = secrets.known(&table.secret).ok()??;
         let hint = "make one with `openssl rand -base64 32` and give it to the receiver, too";
         Some((["notify", name.as_str(), "secret"], signing_key(&secret).err()?, hint))
     });

@@ -23,6 +23,7 @@ fn tried(kind: Kind) -> Option<Vec<(Expectation, Result<(), UnmetReason>)>> {
         login: Login::key("Authorization", "Bearer {token}", &Secret::new(&server.token).unwrap()),
         identity: None,
         ca_pem: None,
+        network: Default::default(),
         allow_http_loopback: true,
         seed: 1,
     };

@@ -31,6 +31,7 @@ fn source(onelogin: &OneLogin, more: &str, reads: &[&str]) -> Arc<OneLoginSource
         secret: Secret::new(onelogin.client_secret.as_str()).unwrap(),
         ca_pem: None,
         identity: None,
+        network: Default::default(),
         pacer: pacer(&table.web.rate, table.web.in_flight),
         wanted: None,
         clock: Arc::new(rosterd::clock::SystemClock),

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DirectoryTable, TableCheck, WebKeys, web};
+use crate::config::network::NetworkTable;
 use crate::config::forms::canonical;
 use crate::config::secret_ref::SecretRef;
 
@@ -112,6 +113,10 @@ impl DirectoryTable for JumpCloudTable {
         let key = self.api_key.iter().map(|secret| (&["source", "jumpcloud", "api_key"][..], secret));
         key.chain(self.client_secret.iter().map(|secret| (&["source", "jumpcloud", "client_secret"][..], secret)))
             .collect()
+    }
+
+    fn network_mut(&mut self) -> Option<&mut NetworkTable> {
+        self.web.network.as_mut()
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {

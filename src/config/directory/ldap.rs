@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{DirectoryTable, TableCheck};
 use crate::config::forms::{LdapAddress, canonical};
 use crate::config::login::ClientCertificateTable;
+use crate::config::network::{self, NetworkTable};
 use crate::config::secret_ref::SecretRef;
 
 /// `[source.ldap]`
@@ -25,6 +26,8 @@ pub struct LdapTable {
     pub start_tls: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// What is asked of TLS. A proxy is not used for LDAP.
+    pub network: Option<NetworkTable>,
     /// Speak `ldap://` without TLS. Accepted only for loopback addresses.
     #[serde(default)]
     pub allow_plain_loopback: bool,
@@ -122,6 +125,14 @@ impl DirectoryTable for LdapTable {
         self.ca_file.as_deref()
     }
 
+    fn network(&self) -> Option<&NetworkTable> {
+        self.network.as_ref()
+    }
+
+    fn network_mut(&mut self) -> Option<&mut NetworkTable> {
+        self.network.as_mut()
+    }
+
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let password = self.password.iter_mut().filter_map(|password| password.file.as_mut());
         let certificate = self.client_certificate.iter_mut().flat_map(ClientCertificateTable::paths_mut);
@@ -181,6 +192,7 @@ fn credentials(table: &mut TableCheck<'_, '_>) {
 /// The password must not cross a network in the clear.
 pub(in crate::config) fn check(table: &mut TableCheck<'_, '_>) {
     credentials(table);
+    network::check(table.document, &table.key("network"), false, table.found);
     let Some(address) = table.text("url").and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
     let (start_tls, plain) = (table.is_true("start_tls"), table.is_true("allow_plain_loopback"));
     if address.is_ldaps() && start_tls {

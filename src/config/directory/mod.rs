@@ -17,6 +17,7 @@ pub use web::WebKeys;
 use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::login::ClientCertificateTable;
+use super::network::NetworkTable;
 use super::tenant::SecretRef;
 
 /// What the program has to know of a directory's table, whichever it is.
@@ -39,6 +40,16 @@ pub trait DirectoryTable: Debug {
     /// What is shown to a server that asks for a certificate.
     fn client_certificate(&self) -> Option<&ClientCertificateTable> {
         self.web()?.client_certificate.as_ref()
+    }
+
+    /// How connections are made.
+    fn network(&self) -> Option<&NetworkTable> {
+        self.web()?.network.as_ref()
+    }
+
+    /// See [`DirectoryTable::network`].
+    fn network_mut(&mut self) -> Option<&mut NetworkTable> {
+        None
     }
 
     /// Every path of the table, that of a secret's file too, to make it whole.
@@ -124,6 +135,15 @@ macro_rules! tables {
                 Some((key, self.table()?.client_certificate()?))
             }
 
+            /// See [`DirectoryTable::network`]; with its key.
+            pub fn network(&self) -> Option<(&'static [&'static str], &NetworkTable)> {
+                let key: &[&str] = match self {
+                    $($(#[$when])* Self { $name: Some(_), .. } => &["source", stringify!($name), "network", "proxy_password"],)*
+                    _ => return None,
+                };
+                Some((key, self.table()?.network()?))
+            }
+
             fn table_mut(&mut self) -> Option<&mut dyn DirectoryTable> {
                 $($(#[$when])* if let Some(table) = &mut self.$name { return Some(table); })*
                 None
@@ -172,6 +192,8 @@ impl SourceTables {
     /// Makes every path of the table whole.
     pub fn make_paths_whole(&mut self, whole: impl Fn(&mut PathBuf)) {
         let Some(table) = self.table_mut() else { return };
-        table.paths_mut().into_iter().for_each(whole);
+        table.paths_mut().into_iter().for_each(&whole);
+        let password = table.network_mut().and_then(|network| network.proxy_password.as_mut()?.file.as_mut());
+        password.into_iter().for_each(&whole);
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DirectoryTable, TableCheck, WebKeys, web};
+use crate::config::network::NetworkTable;
 use crate::config::forms::canonical;
 use crate::config::secret_ref::SecretRef;
 use crate::model::LifecycleStatus;
@@ -129,6 +130,10 @@ impl DirectoryTable for OneLoginTable {
 
     fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
         vec![(&["source", "onelogin", "client_secret"], &self.client_secret)]
+    }
+
+    fn network_mut(&mut self) -> Option<&mut NetworkTable> {
+        self.web.network.as_mut()
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {

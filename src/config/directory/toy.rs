@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{DirectoryTable, TableCheck, WebKeys, web};
+use crate::config::network::NetworkTable;
 use crate::config::forms::canonical;
 use crate::config::secret_ref::SecretRef;
 
@@ -30,6 +31,10 @@ impl DirectoryTable for Table {
 
     fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
         vec![(&["source", "toy", "token"], &self.token)]
+    }
+
+    fn network_mut(&mut self) -> Option<&mut NetworkTable> {
+        self.web.network.as_mut()
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {

@@ -12,6 +12,7 @@ use crate::config::check::{bucket_match, buckets};
 use crate::config::encrypted::web_address;
 use crate::config::forms::Rate;
 use crate::config::login::ClientCertificateTable;
+use crate::config::network::{self, NetworkTable};
 use crate::config::profile::RateSetting;
 
 /// How a directory is asked. A table takes these keys over with `#[serde(flatten)]`.
@@ -50,6 +51,8 @@ pub struct WebKeys {
     pub ca_file: Option<PathBuf>,
     /// What is shown to a server that asks for a certificate in the TLS handshake, beside the credential.
     pub client_certificate: Option<ClientCertificateTable>,
+    /// How connections to the directory are made: proxy and TLS.
+    pub network: Option<NetworkTable>,
 }
 
 impl WebKeys {
@@ -94,6 +97,7 @@ pub(super) fn check(table: &mut TableCheck<'_, '_>) {
         web_address(document, &table.key(key), &table.key("allow_http_loopback"), table.found);
     }
     buckets(document, &table.key("rate")).for_each(|bucket| bucket_match(document, bucket, table.found));
+    network::check(document, &table.key("network"), true, table.found);
     let is_scoped = document.get(&["scope", "groups"]).is_some() || document.is_true(&["scope", "all_users"]);
     if !table.has("application") && !is_scoped {
         table.lacks(

@@ -173,7 +173,7 @@ pub(super) fn listen(text: &str) -> Result<(), InvalidForm> {
     })
 }
 
-fn parse(text: &str, schemes: &[&str], hint: &str) -> Result<Url, InvalidForm> {
+pub(super) fn parse(text: &str, schemes: &[&str], hint: &str) -> Result<Url, InvalidForm> {
     let wrong = |message: &str| InvalidForm::new(message, hint);
     // The parser trims and drops such characters in silence; an address is to be what is written.
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {

@@ -9,6 +9,7 @@ mod day;
 mod drift_schedule;
 mod limit;
 mod names;
+mod network;
 mod period;
 mod rate;
 mod schedule;
@@ -18,6 +19,7 @@ pub use day::Day;
 pub use drift_schedule::DriftSchedule;
 pub use limit::Limit;
 pub(crate) use names::parenthesised_filter;
+pub use network::{DirectHost, KeyPin};
 pub use period::Period;
 pub use rate::Rate;
 pub use schedule::{Schedule, Zone};
@@ -145,6 +147,9 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), InvalidForm>>
         "ldap-attribute" => names::ldap_attribute(text),
         "ldap-filter" => names::ldap_filter(text),
         "listen-address" => address::listen(text),
+        "proxy-address" => network::proxy(text),
+        DirectHost::FORMAT => fits::<DirectHost>(text),
+        KeyPin::FORMAT => fits::<KeyPin>(text),
         _ => return None,
     })
 }
@@ -191,6 +196,8 @@ mod tests {
         examples_fit::<AppAddress>();
         examples_fit::<LdapAddress>();
         examples_fit::<WebAddress>();
+        examples_fit::<DirectHost>();
+        examples_fit::<KeyPin>();
     }
 
     #[test]

@@ -13,24 +13,24 @@ use super::*;
 use crate::http::{Client, ClientSettings, HttpRequest, Method, SendError};
 
 /// A certificate with its key, as a server shows it.
-struct Shown {
+pub(in crate::http) struct Shown {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
 
 /// A certificate authority made for one test.
-struct Authority {
+pub(in crate::http) struct Authority {
     pem: String,
     itself: Shown,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(in crate::http) fn new() -> Self {
         Self::named("authority of one test")
     }
 
-    fn named(name: &str) -> Self {
+    pub(in crate::http) fn named(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -41,7 +41,7 @@ impl Authority {
     }
 
     /// Issues a certificate for this name, changed by `change`.
-    fn issue(&self, name: &str, change: impl Fn(&mut CertificateParams)) -> Shown {
+    pub(in crate::http) fn issue(&self, name: &str, change: impl Fn(&mut CertificateParams)) -> Shown {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -50,8 +50,20 @@ impl Authority {
         Shown { certificate: certificate.der().clone(), key: of(&key) }
     }
 
-    fn pem(&self) -> Vec<u8> {
+    pub(in crate::http) fn pem(&self) -> Vec<u8> {
         self.pem.clone().into_bytes()
+    }
+}
+
+impl Shown {
+    /// The hash of its public key.
+    pub(in crate::http) fn pin(&self) -> [u8; 32] {
+        let parsed = rustls::server::ParsedCertificate::try_from(&self.certificate).unwrap();
+        sha2::Digest::finalize(sha2::Digest::chain_update(
+            sha2::Sha256::default(),
+            parsed.subject_public_key_info().as_ref(),
+        ))
+        .into()
     }
 }
 
@@ -60,9 +72,14 @@ fn of(key: &KeyPair) -> PrivateKeyDer<'static> {
 }
 
 /// A server that shows this certificate to whoever connects. Gives its port.
-async fn serve(shown: &Shown) -> u16 {
+pub(in crate::http) async fn serve(shown: &Shown) -> u16 {
+    serve_with(shown, rustls::ALL_VERSIONS).await
+}
+
+/// The same with some versions of TLS only.
+pub(in crate::http) async fn serve_with(shown: &Shown, versions: &[&'static rustls::SupportedProtocolVersion]) -> u16 {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let chain = vec![shown.certificate.clone()];
     let config = config.with_no_client_auth().with_single_cert(chain, shown.key.clone_key()).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));

@@ -107,6 +107,7 @@ async fn probed(server: &MockServer) -> super::super::Probed {
             login: Login::key("Authorization", "Bearer {token}", &Secret::new(TOKEN).unwrap()),
             identity: None,
             ca_pem: None,
+            network: Default::default(),
             allow_http_loopback: true,
             pacer: Pacer::new(&[], 4),
             seed: 1,

@@ -14,10 +14,7 @@ use futures_util::FutureExt as _;
 use ldap3::asn1::{PL, StructureTag};
 use ldap3::controls::{Control, ControlType, MakeCritical as _, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, StdStream};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls::ClientConfig;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -34,6 +31,8 @@ use crate::config::ca;
 use crate::config::directory::ldap::LdapTable;
 use crate::config::forms::{InvalidForm, LdapAddress};
 use crate::http::ClientIdentity;
+use crate::http::network::TlsPolicy;
+use crate::http::tls;
 use crate::source::SourceError;
 
 /// Pages in a row without a single entry before a server counts as stuck. Filters that match little make some empty.
@@ -86,6 +85,7 @@ impl Address {
     pub(super) fn new(
         table: &LdapTable,
         identity: Option<&ClientIdentity>,
+        policy: &TlsPolicy,
         timeout: Duration,
     ) -> Result<Self, SourceError> {
         let wrong = |why: &str| SourceError::Settings(format!("url {:?}: {why}", table.url));
@@ -101,7 +101,7 @@ impl Address {
                  (allow_plain_loopback is for addresses of this machine)",
             ));
         }
-        let tls = tls.then(|| tls_config(table.ca_file.as_deref(), identity)).transpose()?;
+        let tls = tls.then(|| tls_config(table.ca_file.as_deref(), identity, policy)).transpose()?;
         let max_message = table.max_message_bytes.clamp(64 << 10, 1 << 30);
         Ok(Self { url: address.url().clone(), start_tls: table.start_tls, tls, timeout, max_message })
     }
@@ -161,31 +161,20 @@ impl std::fmt::Display for Address {
     }
 }
 
-fn tls_config(ca_file: Option<&Path>, identity: Option<&ClientIdentity>) -> Result<Arc<ClientConfig>, SourceError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let no_tls = |error: rustls::Error| SourceError::Settings(format!("TLS can't be set up: {error}"));
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(no_tls)?;
-    let builder = match ca_file {
-        Some(path) => builder.with_root_certificates(roots(path)?),
-        None => builder.with_platform_verifier().map_err(no_tls)?,
+fn tls_config(
+    ca_file: Option<&Path>,
+    identity: Option<&ClientIdentity>,
+    policy: &TlsPolicy,
+) -> Result<Arc<ClientConfig>, SourceError> {
+    let wrong = |path: &Path, why: &dyn std::fmt::Display| {
+        SourceError::Settings(format!("ca_file {}: {why}", path.display()))
     };
-    let config = match identity.map(ClientIdentity::for_tls) {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(no_tls)?,
-        None => builder.with_no_client_auth(),
-    };
+    let pem = ca_file.map(|path| ca::read(path).map_err(|error| wrong(path, &error))).transpose()?;
+    let config = tls::client_config(pem.as_deref(), identity.map(ClientIdentity::for_tls), policy).map_err(|error| match ca_file {
+        Some(path) => wrong(path, &error),
+        None => SourceError::Settings(error.to_string()),
+    })?;
     Ok(Arc::new(config))
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, SourceError> {
-    let wrong = |why: String| SourceError::Settings(format!("ca_file {}: {why}", path.display()));
-    let mut roots = RootCertStore::empty();
-    let pem = ca::read(path).map_err(|error| wrong(error.to_string()))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() { Err(wrong("has no certificate in it".to_owned())) } else { Ok(roots) }
 }
 
 /// The library panics on some answers that break the protocol. Here that is an error like any other.
@@ -443,7 +432,7 @@ mod tests {
         let text = format!(
             "url = {url:?}\nbind_dn = 'cn=reader'\npassword = {{ env = 'X' }}\nbase = 'dc=x'\nca_file = '/none'\n{more}"
         );
-        Address::new(&toml::from_str(&text).unwrap(), None, Duration::from_secs(1))
+        Address::new(&toml::from_str(&text).unwrap(), None, &TlsPolicy::default(), Duration::from_secs(1))
     }
 
     #[test]
@@ -487,7 +476,8 @@ mod tests {
     fn a_ca_file_that_is_missing_or_empty_is_refused_before_the_network() {
         assert!(address("ldaps://x", "").unwrap_err().to_string().contains("/none"));
         let empty = tempfile::NamedTempFile::new().unwrap();
-        assert!(roots(empty.path()).unwrap_err().to_string().contains("no certificate"));
+        let refused = tls_config(Some(empty.path()), &TlsPolicy::default()).unwrap_err();
+        assert!(refused.to_string().contains("no certificate"));
     }
 
     #[test]

@@ -103,6 +103,7 @@ impl DirectoryKind for Ldap {
         let password = table.password.as_ref().map(|place| secrets.fetch(place)).transpose()?;
         let identity = context.identity(table.client_certificate.as_ref())?;
         let clock = Arc::clone(&context.clock);
-        Ok(Box::new(LdapSource::with_certificate(table, password, identity.as_ref(), &context.reads, clock)?))
+        let policy = &context.network.tls;
+        Ok(Box::new(LdapSource::with_certificate(table, password, identity.as_ref(), &context.reads, policy, clock)?))
     }
 }

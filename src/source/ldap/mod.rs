@@ -42,6 +42,7 @@ use self::layout::LdapLayout;
 use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
 use crate::config::directory::ldap::LdapTable;
+use crate::http::network::TlsPolicy;
 use crate::http::{ClientIdentity, Secret, Spellings};
 use crate::model::{Finding, SourceId};
 use crate::progress::Progress;
@@ -74,7 +75,7 @@ impl LdapSource {
         read_by_mappings: &[String],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        Self::with_certificate(table, Some(password), None, read_by_mappings, clock)
+        Self::with_certificate(table, Some(password), None, read_by_mappings, &TlsPolicy::default(), clock)
     }
 
     /// As [`LdapSource::from_table`], where the server may ask for a certificate: it comes beside the password, or in place of it.
@@ -86,10 +87,11 @@ impl LdapSource {
         password: Option<zeroize::Zeroizing<String>>,
         identity: Option<&ClientIdentity>,
         read_by_mappings: &[String],
+        policy: &TlsPolicy,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
         let layout = LdapLayout::new(table, read_by_mappings)?;
-        let address = Address::new(table, identity, layout.timeout)?;
+        let address = Address::new(table, identity, policy, layout.timeout)?;
         let credential = match (&table.bind_dn, password) {
             (Some(bind_dn), Some(password)) if !bind_dn.is_empty() && !password.is_empty() => {
                 Credential::Password { bind_dn: bind_dn.clone(), password }

@@ -48,6 +48,7 @@ impl<D: HttpDirectory> DirectoryKind for WebKind<D> {
             identity: context.identity(keys.client_certificate.as_ref())?,
             ca_pem: context.authorities(keys.ca_file.as_deref())?,
             pacer: context.pacer(&address, &secret, &keys.rate, keys.in_flight),
+            network: context.network.clone(),
             secret,
             reads: context.reads,
             wanted: context.wanted,

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::directory::DirectoryTable as _;
 use crate::http::pace::Pacer;
 use crate::http::retry::Backoff;
-use crate::http::{ClientIdentity, ClientSettings, Secret, SetupError};
+use crate::http::{ClientIdentity, ClientSettings, Network, Secret, SetupError};
 use crate::model::{Finding, GroupMatch, LifecycleStatus, SourceId};
 use crate::progress::Progress;
 use crate::source::write::NewPeople;
@@ -36,6 +36,8 @@ pub struct Parts {
     pub ca_pem: Option<Vec<u8>>,
     /// What is shown to a server that asks for a certificate.
     pub identity: Option<ClientIdentity>,
+    /// Through which proxy, and with which TLS.
+    pub network: Network,
     /// How fast it may be asked.
     pub pacer: Pacer,
     /// The groups that `[scope]` names; `None` for all that the application is given to.
@@ -64,7 +66,7 @@ impl<D: HttpDirectory> WebSource<D> {
     /// # Errors
     /// When an address, the certificate file or the credential can't be used.
     pub fn new(table: &D::Table, parts: Parts) -> Result<Self, SetupError> {
-        let Parts { secret, ca_pem, identity, pacer, wanted, reads, clock } = parts;
+        let Parts { secret, ca_pem, identity, network, pacer, wanted, reads, clock } = parts;
         let keys = table.web().ok_or_else(|| SetupError::new("the table lacks the keys of a directory behind HTTP"))?;
         let timeout = Duration::from_secs(keys.timeout_secs);
         let cap = Duration::from_millis(keys.backoff_cap_ms);
@@ -74,6 +76,7 @@ impl<D: HttpDirectory> WebSource<D> {
                 allow_http_loopback: keys.allow_http_loopback,
                 ca_pem: ca_pem.clone(),
                 identity: identity.clone(),
+                network: network.clone(),
                 idle_timeout: timeout,
                 total_timeout: timeout * 2,
                 ..ClientSettings::new(url)

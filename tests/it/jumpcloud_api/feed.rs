@@ -37,6 +37,7 @@ fn source(cloud: &JumpCloud, more: Value) -> Arc<JumpCloudSource> {
         secret: Secret::new(API_KEY).unwrap(),
         ca_pem: None,
         identity: None,
+        network: Default::default(),
         pacer: rosterd::http::quota::pacer(&table.web.rate, table.web.in_flight),
         wanted: None,
         reads: Vec::new(),
