@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
+
 use super::floor::Floor;
 use super::guarded;
 use super::paths::beside;
@@ -14,6 +16,7 @@ use crate::config::network::NetworkTable;
 use crate::config::{forms, load, words};
 use crate::files::trust;
 use crate::model::TenantName;
+use crate::store::Stores;
 
 /// `rosterd.toml` with its paths made whole.
 #[derive(Debug)]
@@ -26,6 +29,15 @@ pub struct GlobalConfig {
     pub tenants_dir: PathBuf,
     /// What no tenant file can loosen.
     pub floor: Floor,
+}
+
+impl GlobalConfig {
+    /// For root: the user to whom the state belongs, if that is another one. It is the service's.
+    pub fn service_user(&self) -> Option<u32> {
+        let own = geteuid();
+        let owner = Stores::on_disk(self.state_dir.clone()).owner();
+        owner.filter(|owner| own.is_root() && *owner != own.as_raw())
+    }
 }
 
 /// Reads `rosterd.toml`.

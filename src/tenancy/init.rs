@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
-use rustix::process::geteuid;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -24,9 +23,6 @@ use crate::files::{modes, replace};
 use crate::model::TenantName;
 use crate::source::kind;
 use crate::store::Stores;
-
-/// The user whom no permissions keep from reading.
-const ROOT: u32 = 0;
 
 /// What was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -113,8 +109,8 @@ impl Draft {
             true => (beside(config, Path::new("tenants")), Floor::default(), None),
             false => {
                 let global = super::load_global(config).map_err(first)?;
-                let owner = Stores::on_disk(global.state_dir).owner().filter(|owner| *owner != ROOT);
-                (global.tenants_dir, global.floor, owner.filter(|_| geteuid().is_root()))
+                let service_user = global.service_user();
+                (global.tenants_dir, global.floor, service_user)
             }
         };
         let path = tenants.join(format!("{}.toml", plan.tenant));
