@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::floor::Floor;
+use super::Common;
 use super::paths::beside;
 use super::questions::{self, Question};
 use super::ready::Tenant;
@@ -74,7 +74,7 @@ pub struct Draft {
     product: String,
     path: PathBuf,
     text: String,
-    floor: Floor,
+    common: Common,
     service_user: Option<u32>,
 }
 
@@ -105,17 +105,18 @@ impl Draft {
         let app = folder_of(config, &plan.app)?.tenant_template()?;
         let text = template::with_choices(template::template(plan, directory, &app), choices);
         let first_time = !config.exists();
-        let (tenants, floor, service_user) = match first_time {
-            true => (beside(config, Path::new("tenants")), Floor::default(), None),
+        let (tenants, common, service_user) = match first_time {
+            true => (beside(config, Path::new("tenants")), Common::default(), None),
             false => {
                 let global = super::load_global(config).map_err(first)?;
                 let service_user = global.service_user();
-                (global.tenants_dir, global.floor, service_user)
+                let common = Common::new(&global.file, global.floor);
+                (global.tenants_dir, common, service_user)
             }
         };
         let path = tenants.join(format!("{}.toml", plan.tenant));
         let (name, product) = (plan.tenant.clone(), plan.source.clone());
-        Ok(Self { config: config.to_owned(), first_time, name, product, path, text, floor, service_user })
+        Ok(Self { config: config.to_owned(), first_time, name, product, path, text, common, service_user })
     }
 
     /// The tenant file.
@@ -197,7 +198,7 @@ impl Draft {
     /// Every mistake of the text.
     pub fn tenant(&self, stores: &Stores) -> Result<Tenant, Vec<Diagnostic>> {
         let source = SourceText::new(&self.path, &*self.text);
-        let (tenant, found) = super::made(&self.name, source, &self.floor, stores);
+        let (tenant, found) = super::made(&self.name, source, &self.common, stores);
         tenant.ok_or(found)
     }
 

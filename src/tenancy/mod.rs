@@ -139,7 +139,7 @@ pub fn load_usable(path: &Path, only: &[String], stores: Option<&Stores>) -> Res
         Some(found) if found.is_error() => return Err(vec![found]),
         found => misnamed.extend(found),
     }
-    let common = Common { floor, programs: file.programs.clone(), network: file.network.clone() };
+    let common = Common::new(&file, floor);
     let mut loaded = Loaded {
         global: file,
         stores: stores.cloned().unwrap_or_else(|| Stores::on_disk(state_dir)),
@@ -262,6 +262,12 @@ struct Common {
     floor: Floor,
     programs: Option<ProgramsTable>,
     network: NetworkTable,
+}
+
+impl Common {
+    fn new(file: &GlobalFile, floor: Floor) -> Self {
+        Self { floor, programs: file.programs.clone(), network: file.network.clone() }
+    }
 }
 
 /// Reads one tenant file; `None` if it has an error.

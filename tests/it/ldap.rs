@@ -29,7 +29,6 @@ fn source_as(dn: &str, password: &str, url: &str, more: &str) -> Result<LdapSour
         &table,
         password.to_owned().into(),
         &read_by_mappings,
-        &TlsPolicy::default(),
         Arc::new(SystemClock),
     )
 }

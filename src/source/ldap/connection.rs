@@ -476,7 +476,7 @@ mod tests {
     fn a_ca_file_that_is_missing_or_empty_is_refused_before_the_network() {
         assert!(address("ldaps://x", "").unwrap_err().to_string().contains("/none"));
         let empty = tempfile::NamedTempFile::new().unwrap();
-        let refused = tls_config(Some(empty.path()), &TlsPolicy::default()).unwrap_err();
+        let refused = tls_config(Some(empty.path()), None, &TlsPolicy::default()).unwrap_err();
         assert!(refused.to_string().contains("no certificate"));
     }
 
