@@ -4,6 +4,7 @@
 //! the last run (S-9); nothing here needs the network.
 
 use super::forms::{AppAddress, canonical, is_loopback_address};
+use super::network::NetworkTable;
 use super::tenant::{TargetTable, TenantFile};
 use crate::model::AddressMark;
 use crate::model::text::address;
@@ -39,6 +40,8 @@ pub enum AddressSide {
     Source,
     /// The token server that grants tokens for the app.
     Login,
+    /// A proxy that is sent a password of the tenant file.
+    Proxy,
 }
 
 impl Addresses {
@@ -49,6 +52,7 @@ impl Addresses {
                 target: file.target.address(),
                 source: file.source.addresses(),
                 login: file.target.login_addresses(),
+                proxy: proxies(file),
             },
             target_may_move: file.target.allow_http_loopback && file.target.loopback_port_may_change,
             source_may_move: file.source.may_move(),
@@ -79,8 +83,22 @@ impl Addresses {
         if !to.is_empty() {
             changes.push(AddressChange { side: AddressSide::Login, from: before.login.clone(), to });
         }
+        let is_new = |address: &&String| !before.proxy.contains(address);
+        let to: Vec<String> = self.mark.proxy.iter().filter(is_new).cloned().collect();
+        if !to.is_empty() {
+            changes.push(AddressChange { side: AddressSide::Proxy, from: before.proxy.clone(), to });
+        }
         changes
     }
+}
+
+/// The proxies that are sent a password which the tenant file names, sorted, each once. Those of `rosterd.toml` are that file's business.
+fn proxies(file: &TenantFile) -> Vec<String> {
+    let tables = file.target.network.iter().chain(file.source.network().map(|(_, network)| network));
+    let mut all: Vec<String> = tables.filter_map(NetworkTable::proxy_with_password).map(canonical).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 impl AddressChange {
@@ -96,6 +114,13 @@ impl AddressChange {
                 );
             }
             AddressSide::Login => "token server",
+            AddressSide::Proxy if self.from.is_empty() => {
+                return format!(
+                    "a password is now sent to the proxy {}, and none was sent to a proxy in the last run",
+                    self.to.join(", ")
+                );
+            }
+            AddressSide::Proxy => "proxy",
         };
         let from = match self.from.is_empty() {
             true => "another one".to_owned(),
@@ -118,6 +143,7 @@ impl TargetTable {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -126,8 +152,40 @@ mod tests {
             target: canonical(target),
             source: source.iter().map(|address| canonical(address)).collect(),
             login: Vec::new(),
+            proxy: Vec::new(),
         };
         Addresses { mark, target_may_move: may_move, source_may_move: may_move }
+    }
+
+    #[test]
+    fn sec9_a_proxy_that_is_sent_a_password_of_the_tenant_file_counts_from_the_first_time() {
+        let through = |proxies: &[&str]| {
+            let mut at = at("https://app.example.com", &[], false);
+            at.mark.proxy = proxies.iter().map(|proxy| canonical(proxy)).collect();
+            at
+        };
+        let (none, one) = (through(&[]), through(&["http://proxy.test:3128"]));
+        assert_eq!(one.changes(&one.mark), []);
+        assert_eq!(none.changes(&one.mark), [], "no password is sent");
+        for before in [&none, &through(&["http://other.test:3128"])] {
+            let changes = one.changes(&before.mark);
+            assert!(changes.len() == 1 && changes[0].side == AddressSide::Proxy, "{changes:?}");
+            assert!(changes[0].in_words().contains("http://proxy.test:3128"), "{}", changes[0].in_words());
+        }
+    }
+
+    #[test]
+    fn sec9_only_a_proxy_with_a_password_of_the_tenant_file_is_one_to_approve() {
+        let of = |network: &str| {
+            let text = format!(
+                "[source.file]\npath = \"x\"\n[target]\nbase_url = \"https://app.example.com\"\ntoken = {{ env = \"T\" }}\n[target.network]\n{network}"
+            );
+            Addresses::of(&toml::from_str(&text).unwrap()).mark.proxy
+        };
+        let password = "proxy_user = \"ann\"\nproxy_password = { env = \"P\" }\n";
+        assert_eq!(of("proxy = \"http://proxy.test:3128\"\n"), Vec::<String>::new());
+        assert_eq!(of(&format!("proxy = \"http://PROXY.test:3128/\"\n{password}")), ["http://proxy.test:3128"]);
+        assert_eq!(of(&format!("proxy = \"socks5h://proxy.test:1080\"\n{password}")), ["socks5h://proxy.test:1080"]);
     }
 
     #[test]

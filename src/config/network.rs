@@ -50,6 +50,12 @@ pub enum MinTls {
 }
 
 impl NetworkTable {
+    /// The address of the proxy that this table has a password for.
+    pub fn proxy_with_password(&self) -> Option<&str> {
+        self.proxy_password.as_ref()?;
+        self.proxy.as_deref().filter(|proxy| *proxy != ENVIRONMENT && *proxy != NONE)
+    }
+
     /// This table of a side, with what it leaves out taken from the common one. A side may ask for more of TLS, not for less.
     #[must_use]
     pub fn over(side: Option<&Self>, common: &Self) -> Self {

@@ -178,7 +178,12 @@ impl CycleReport {
         self.holds.extend_from_slice(cleared.holds());
         let held_for = |codes: &[HoldCode]| self.holds.iter().any(|hold| codes.contains(&hold.code()));
         // A run that was held for an address has read nothing.
-        let moved = held_for(&[HoldCode::TargetChange, HoldCode::SourceChange, HoldCode::TokenServerChange]);
+        let moved = held_for(&[
+            HoldCode::TargetChange,
+            HoldCode::SourceChange,
+            HoldCode::TokenServerChange,
+            HoldCode::ProxyChange,
+        ]);
         // What nobody has looked at yet is no reading that later ones are measured by.
         let unseen = held_for(&[HoldCode::FirstSync]);
         self.counts_accepted = !moved && !unseen && !held_for(&[HoldCode::SourceShrink]);

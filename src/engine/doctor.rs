@@ -95,11 +95,13 @@ impl Engine {
             checkup.add(side, moved);
             may_go
         };
-        let snapshot = match may_go(&mut checkup, Side::Directory, &[AddressSide::Source]) {
+        // A proxy may be on the way to both.
+        let may_leave = may_go(&mut checkup, Side::Configuration, &[AddressSide::Proxy]);
+        let snapshot = match may_go(&mut checkup, Side::Directory, &[AddressSide::Source]) && may_leave {
             true => self.look_at_directory(&mut checkup, progress).await,
             false => None,
         };
-        if may_go(&mut checkup, Side::App, &[AddressSide::Target, AddressSide::Login]) {
+        if may_go(&mut checkup, Side::App, &[AddressSide::Target, AddressSide::Login]) && may_leave {
             progress.stage("looking at the app", None);
             self.look_at_app(&mut checkup, snapshot).await;
         }
@@ -128,7 +130,9 @@ impl Engine {
 
     /// A short token may stand anywhere by chance: an answer that repeats it can't be refused, and only its plain spelling is taken out.
     fn short_secrets(&self, wanted: &str) -> Vec<Finding> {
-        let secrets = self.tenant.secrets().filter(|(path, _)| path.first() == Some(&wanted));
+        // A proxy's password is sent to no server that answers with data.
+        let is_sent = |path: &[&str]| path.first() == Some(&wanted) && !path.contains(&"network");
+        let secrets = self.tenant.secrets().filter(|(path, _)| is_sent(path));
         let short = secrets.filter_map(|(path, place)| {
             let secret = super::connect::token(place).ok().filter(Secret::is_short)?;
             let detail = format!(

@@ -42,6 +42,7 @@ pub(super) fn address_hold(change: &AddressChange) -> HoldReason {
         AddressSide::Target => HoldReason::TargetChange { from, to },
         AddressSide::Source => HoldReason::SourceChange { from, to },
         AddressSide::Login => HoldReason::TokenServerChange { from, to },
+        AddressSide::Proxy => HoldReason::ProxyChange { from, to },
     }
 }
 

@@ -12,4 +12,7 @@ pub struct AddressMark {
     /// Those where tokens for the app are granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub login: Vec<String>,
+    /// The proxies that are sent a password which the tenant file names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxy: Vec<String>,
 }

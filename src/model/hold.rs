@@ -297,6 +297,10 @@ pub enum HoldReason {
         from: Vec<String>,
         to: Vec<String>,
     },
+    ProxyChange {
+        from: Vec<String>,
+        to: Vec<String>,
+    },
     TokenServerChange {
         from: Vec<String>,
         to: Vec<String>,
@@ -376,6 +380,7 @@ impl HoldReason {
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange { .. } => HoldCode::TargetChange,
             Self::SourceChange { .. } => HoldCode::SourceChange,
+            Self::ProxyChange { .. } => HoldCode::ProxyChange,
             Self::TokenServerChange { .. } => HoldCode::TokenServerChange,
             Self::Approval { .. } => HoldCode::Approval,
             Self::Relink { .. } => HoldCode::Relink,

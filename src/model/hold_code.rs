@@ -41,6 +41,7 @@ pub enum HoldCode {
     TargetChange,
     SourceChange,
     TokenServerChange,
+    ProxyChange,
     Approval,
     Relink,
     FinalDelete,
@@ -65,7 +66,7 @@ struct HoldCodeRow {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::FirstSync,
         Self::RemovalsPerDay,
         Self::GroupRemovals,
@@ -89,6 +90,7 @@ impl HoldCode {
         Self::TargetChange,
         Self::SourceChange,
         Self::TokenServerChange,
+        Self::ProxyChange,
         Self::Approval,
         Self::Relink,
         Self::FinalDelete,
@@ -152,7 +154,7 @@ impl HoldCode {
             Self::SettingsChange | Self::MatchingChange | Self::GuardChange => {
                 "the tenant file, once the edit is reverted; or an approval"
             }
-            Self::TargetChange | Self::SourceChange | Self::TokenServerChange => {
+            Self::TargetChange | Self::SourceChange | Self::TokenServerChange | Self::ProxyChange => {
                 "the tenant file, once it has the previous address again; or an approval"
             }
             Self::Upgrade | Self::Adoption | Self::DuplicateAccounts | Self::DuplicateNames => {
@@ -298,6 +300,11 @@ impl HoldCode {
                 "target_change",
                 All,
                 "everything, after the tenant file names another app or another address of it",
+            ),
+            Self::ProxyChange => approvable(
+                "proxy_change",
+                All,
+                "everything, before the first request, after the tenant file has a password sent to another proxy",
             ),
             Self::TokenServerChange => approvable(
                 "token_server_change",

@@ -23,8 +23,8 @@ use crate::http::failure::{CallKind, after_try};
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Jitter, Waited, retry};
 use crate::http::{
-    Authenticator, Client, ClientIdentity, ClientSettings, HttpRequest, HttpResponse, KeyInUse, Login, Method,
-    Network, Observer, SetupError, http_date,
+    Authenticator, Client, ClientIdentity, ClientSettings, HttpRequest, HttpResponse, KeyInUse, Login, Method, Network,
+    Observer, SetupError, http_date,
 };
 use crate::model::{AppId, SnapshotCounts};
 use crate::time_limit::TimeLimit;

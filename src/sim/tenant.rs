@@ -78,6 +78,7 @@ impl Default for Tenant {
                     target: "https://app.example.com:443/scim".into(),
                     source: vec!["ldaps://dc1.example.com:636".into()],
                     login: Vec::new(),
+                    proxy: Vec::new(),
                 },
                 ..Addresses::default()
             },

@@ -25,12 +25,7 @@ fn source(url: &str, more: &str) -> LdapSource {
 fn source_as(dn: &str, password: &str, url: &str, more: &str) -> Result<LdapSource, SourceError> {
     let table = table(url, dn, more);
     let read_by_mappings = ["mail_all".to_owned(), "manager".to_owned(), "id".to_owned()];
-    LdapSource::from_table(
-        &table,
-        password.to_owned().into(),
-        &read_by_mappings,
-        Arc::new(SystemClock),
-    )
+    LdapSource::from_table(&table, password.to_owned().into(), &read_by_mappings, Arc::new(SystemClock))
 }
 
 fn table(url: &str, dn: &str, more: &str) -> LdapTable {

@@ -19,8 +19,7 @@ fn source(url: &str, preset: &str) -> LdapSource {
          password = {{ env = 'UNUSED' }}\nbase = 'dc=x'\ntimeout_secs = 2\npage_size = 10"
     );
     let table: LdapTable = toml::from_str(&text).unwrap();
-    LdapSource::from_table(&table, "password".to_owned().into(), &[], Arc::new(SystemClock))
-        .unwrap()
+    LdapSource::from_table(&table, "password".to_owned().into(), &[], Arc::new(SystemClock)).unwrap()
 }
 
 fn run<F: Future>(future: F) -> F::Output {

@@ -36,9 +36,7 @@ fn read(url: &str, more: &str) -> Result<Snapshot, SourceError> {
          page_size = 10\n{more}"
     );
     let table: LdapTable = toml::from_str(&text).unwrap();
-    let source =
-        LdapSource::from_table(&table, PASSWORD.to_owned().into(), &[], Arc::new(SystemClock))
-            .unwrap();
+    let source = LdapSource::from_table(&table, PASSWORD.to_owned().into(), &[], Arc::new(SystemClock)).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(take_snapshot(&source, &[], &Silent))
 }

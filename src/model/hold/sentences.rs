@@ -202,6 +202,17 @@ impl fmt::Display for HoldReason {
                     false => moved("token server", from, to),
                 }
             ),
+            Self::ProxyChange { from, to } => write!(
+                f,
+                "{}; no request was made and no credential was sent. The password would go there: approve if it is the proxy's",
+                match from.is_empty() {
+                    true => format!(
+                        "a password is now sent to the proxy {}, and none was sent to a proxy in the last run",
+                        to.join(", ")
+                    ),
+                    false => moved("proxy", from, to),
+                }
+            ),
             Self::Approval { ops, who } => {
                 let kinds: BTreeSet<&str> = ops.iter().map(|op| op.name()).collect();
                 let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
