@@ -9,6 +9,7 @@ mod support;
 mod answered;
 mod answers;
 mod approvals;
+mod beside;
 mod borders;
 mod bounds;
 mod browse;
