@@ -17,7 +17,7 @@ use super::args::{Cli, Command, Format, Global};
 use super::ending::{ENDED, STOPPING, interrupted};
 use super::failure::CommandFailure;
 use super::screen::{Bar, Screen};
-use super::{carry_out, confirm, import, reload};
+use super::{carry_out, check, confirm, import, reload};
 use crate::config::secret::Secrets;
 use crate::daemon::{
     CommandEnd, CommandEvent, CommandInput, CommandLine, CommandLink, CommandNews, CommandRunner, ControlError,
@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// What a command changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Effect {
+enum CommandEffect {
     /// Nothing.
     Reads,
     /// Something, once a person confirmed it.
@@ -45,7 +45,7 @@ enum Effect {
     Writes,
 }
 
-impl Effect {
+impl CommandEffect {
     fn confirmed(by_the_command_line: bool) -> Self {
         if by_the_command_line { Self::Writes } else { Self::WritesOnceConfirmed }
     }
@@ -59,15 +59,21 @@ struct Needs<'c> {
     secrets: bool,
     /// The lock of the state.
     lock: bool,
-    effect: Effect,
+    effect: CommandEffect,
     /// The files that it writes for its user.
     files: Vec<&'c Path>,
 }
 
 /// What a command needs, if the daemon can carry it out.
 fn needs_of(command: &Command) -> Option<Needs<'_>> {
-    let reads =
-        |name, tenants| Needs { name, tenants, secrets: true, lock: false, effect: Effect::Reads, files: vec![] };
+    let reads = |name, tenants| Needs {
+        name,
+        tenants,
+        secrets: true,
+        lock: false,
+        effect: CommandEffect::Reads,
+        files: vec![],
+    };
     let one = std::slice::from_ref;
     Some(match command {
         Command::Plan(args) => {
@@ -78,28 +84,28 @@ fn needs_of(command: &Command) -> Option<Needs<'_>> {
         }
         Command::Why(args) => Needs { secrets: !args.offline, ..reads("why", one(&args.tenant)) },
         Command::Doctor(args) if args.probe => {
-            Needs { effect: Effect::confirmed(args.yes_i_mean.is_some()), ..reads("doctor", &args.tenants) }
+            Needs { effect: CommandEffect::confirmed(args.yes_i_mean.is_some()), ..reads("doctor", &args.tenants) }
         }
         Command::Doctor(args) => reads("doctor", &args.tenants),
         Command::Drift(args) if args.note => {
-            Needs { lock: true, effect: Effect::Writes, ..reads("drift", one(&args.tenant)) }
+            Needs { lock: true, effect: CommandEffect::Writes, ..reads("drift", one(&args.tenant)) }
         }
         Command::Drift(args) => reads("drift", one(&args.tenant)),
         // The daemon is asked for these in another way.
         Command::Import(args) if args.background || args.stop => return None,
         Command::Import(args) => Needs {
-            effect: if args.creates() { Effect::Writes } else { Effect::Reads },
+            effect: if args.creates() { CommandEffect::Writes } else { CommandEffect::Reads },
             files: args.list.iter().chain(&args.report).map(PathBuf::as_path).collect(),
             ..reads("import", one(&args.tenant))
         },
         Command::Undo(args) if args.dry_run => reads("undo", one(&args.tenant)),
         Command::Undo(args) => {
-            Needs { lock: true, effect: Effect::confirmed(args.yes), ..reads("undo", one(&args.tenant)) }
+            Needs { lock: true, effect: CommandEffect::confirmed(args.yes), ..reads("undo", one(&args.tenant)) }
         }
         Command::Retire(args) => Needs {
             secrets: args.deactivate && !args.leave,
             lock: true,
-            effect: Effect::confirmed(args.yes_i_mean.is_some()),
+            effect: CommandEffect::confirmed(args.yes_i_mean.is_some()),
             ..reads("retire", one(&args.tenant))
         },
         _ => return None,
@@ -109,7 +115,7 @@ fn needs_of(command: &Command) -> Option<Needs<'_>> {
 impl Needs<'_> {
     /// Whether this process lacks something of it. Mistakes in files are not looked at: the command shows them.
     fn are_missing(&self, global: &Global, stores: &Stores) -> bool {
-        let is_roots = self.effect != Effect::Reads
+        let is_roots = self.effect != CommandEffect::Reads
             && rustix::process::geteuid().is_root()
             && stores.owner().is_some_and(|owner| owner != ROOT);
         let is_locked = || {
@@ -142,11 +148,11 @@ impl Needs<'_> {
     /// Why there is no result, after the daemon went away.
     fn lost(&self, error: &ControlError, confirmed: bool) -> CommandFailure {
         let name = self.name;
-        let wrote = self.effect == Effect::Writes || confirmed;
+        let wrote = self.effect == CommandEffect::Writes || confirmed;
         let what = match wrote {
-            _ if self.effect == Effect::Reads => format!("`{name}` only reads: nothing was changed"),
+            _ if self.effect == CommandEffect::Reads => format!("`{name}` only reads: nothing was changed"),
             false => "it was not confirmed: nothing was changed".to_owned(),
-            true => "what it had changed by then stays and is on record, and the rest was not done".to_owned(),
+            true => "what it had changed before stays and is on record, and the rest was not done".to_owned(),
         };
         let tenant = self.tenants.first().map_or("TENANT", String::as_str);
         let hint = match (wrote, name) {
@@ -171,10 +177,7 @@ pub(super) async fn by_the_daemon(
     command: &Command,
 ) -> Option<Result<u8, CommandFailure>> {
     let needs = needs_of(command)?;
-    let stores = match &global.state_dir {
-        Some(folder) => Stores::on_disk(folder),
-        None => Stores::on_disk(tenancy::load_global(&global.config).ok()?.state_dir),
-    };
+    let stores = check::stores_if_known(global)?;
     if !needs.are_missing(global, &stores) {
         return None;
     }
@@ -381,7 +384,7 @@ impl Carrier {
         let abandoned = async {
             cancelled.cancelled().await;
             match needs.effect {
-                Effect::Reads => tokio::time::sleep(GRACE).await,
+                CommandEffect::Reads => tokio::time::sleep(GRACE).await,
                 _ => std::future::pending().await,
             }
         };
@@ -412,7 +415,7 @@ pub(super) async fn when_free<T>(
         match what().await {
             Err(error) if error.is_busy() && screen.caller.is_some() => {
                 if !std::mem::replace(&mut is_told, true) {
-                    screen.note(format!("{error}: waiting until it has ended"));
+                    screen.note("a run of this tenant is in progress: waiting until it has ended");
                 }
             }
             ended => return ended,

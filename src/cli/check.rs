@@ -39,8 +39,7 @@ pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, Co
 /// `rosterd check`: every mistake of every file, and whether secrets and files can be used, without network.
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), CommandFailure> {
     let report = tenancy::check(&global.config, tenants, elsewhere(screen, global)?.as_ref());
-    let stores = elsewhere(screen, global)?
-        .or_else(|| tenancy::load_global(&global.config).ok().map(|found| Stores::on_disk(found.state_dir)));
+    let stores = stores_if_known(global);
     let mark = |tenant: &TenantName, sign| stores.as_ref().and_then(|stores| stores.tenant(tenant).mark(sign));
     if screen.format == Format::Json {
         let mut document = report.json();
@@ -96,6 +95,12 @@ fn elsewhere(screen: &Screen, global: &Global) -> Result<Option<Stores>, Command
 pub(super) fn is_out_of_reach(global: &Global) -> bool {
     let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
     global.state_dir.is_some() && std::fs::File::open(&global.config).is_err_and(|error| closed(&error))
+}
+
+/// Where state is kept, if the configuration says so without a mistake; nothing is shown.
+pub(super) fn stores_if_known(global: &Global) -> Option<Stores> {
+    let by_file = || tenancy::load_global(&global.config).ok().map(|found| found.state_dir);
+    global.state_dir.clone().or_else(by_file).map(Stores::on_disk)
 }
 
 /// Where state is kept, by the configuration alone.

@@ -16,11 +16,11 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::serve::{ALIVE_EVERY, TELL_EVERY, WRITE_LIMIT};
 use super::words::{
     CommandEnd, CommandEvent, CommandInput, CommandLine, ControlMessage, ControlRefusal, ControlReply, Going,
     ImportToOrder, OutputStream,
 };
+use super::{ALIVE_EVERY, TELL_EVERY, WRITE_LIMIT};
 use crate::daemon::ending::DRAIN_LIMIT;
 use crate::identity::Identity;
 use crate::progress::Progress;

@@ -28,6 +28,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A client that does not take an answer within so long does not get it.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// How often progress is sent, and how often that there is none.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// What `sockaddr_un` has room for on Linux, without the closing zero.
 const LONGEST: usize = 107;

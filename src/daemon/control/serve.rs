@@ -18,12 +18,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::Short;
 use super::command::{Commands, PerformOrder};
 use super::rights::Rights;
 use super::words::{
     Asking, ControlMessage, ControlRefusal, ControlReply, ControlRequest, ControlRight, Going, Hello, PROTOCOL,
 };
+use super::{ALIVE_EVERY, Short, TELL_EVERY, WRITE_LIMIT};
 use crate::engine::Wish;
 use crate::identity::{Identity, PeerProcess};
 use crate::progress::Progress;
@@ -38,11 +38,6 @@ const LONGEST_REQUEST: u64 = 1 << 20;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// A daemon that was found at the socket gets this long to say its process number.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
-/// One who does not take an answer within so long does not get it.
-pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(30);
-/// How often a change is told, and how often that there is none.
-pub(super) const TELL_EVERY: Duration = Duration::from_millis(200);
-pub(super) const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// At the end, answers under way get this long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
