@@ -2,12 +2,15 @@
 
 use super::args::{Format, Global};
 use super::failure::{CommandFailure, code};
-use super::screen::{ADD, Screen, count, paint};
+use super::screen::{ADD, Screen, WAIT, count, paint, safe};
 use crate::clock;
 use crate::config::diagnostic::{Diagnostic, render};
 use crate::model::TenantName;
-use crate::store::Stores;
+use crate::store::{Sign, Stores};
 use crate::tenancy::{self, Loaded, Usable};
+
+/// What an operator may have said of a tenant as a whole.
+const SIGNS: [(Sign, &str); 2] = [(Sign::Paused, "paused"), (Sign::Retired, "retired")];
 
 /// Everything a command needs of the configuration; or all mistakes, shown.
 pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Result<Loaded, CommandFailure> {
@@ -36,8 +39,18 @@ pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, Co
 /// `rosterd check`: every mistake of every file, and whether secrets and files can be used, without network.
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), CommandFailure> {
     let report = tenancy::check(&global.config, tenants, elsewhere(screen, global)?.as_ref());
+    let stores = stores_if_known(global);
+    let mark = |tenant: &TenantName, sign| stores.as_ref().and_then(|stores| stores.tenant(tenant).mark(sign));
     if screen.format == Format::Json {
-        screen.json(&report.json())?;
+        let mut document = report.json();
+        for (at, tenant) in report.tenants.iter().enumerate() {
+            for (sign, key) in SIGNS {
+                if let Some(mark) = mark(&tenant.name, sign) {
+                    document["tenants"][at][key] = serde_json::to_value(mark).map_err(std::io::Error::from)?;
+                }
+            }
+        }
+        screen.json(&document)?;
         let failed = CommandFailure { code: code::CONFIG, message: String::new(), hint: None };
         return match report.is_good() {
             true if report.tenants.is_empty() => Err(no_tenants(global)),
@@ -48,8 +61,17 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
     show(screen, &report.diagnostics);
     for tenant in report.tenants.iter().filter(|tenant| tenant.errors == 0) {
         let times: Vec<String> = tenant.next_runs.iter().map(|time| clock::shown(*time)).collect();
-        let runs = if times.is_empty() { String::new() } else { format!("  next runs: {}", times.join(", ")) };
-        screen.say(format!("{} {}{runs}", paint(ADD, "ok"), tenant.name));
+        let marks: Vec<String> = SIGNS
+            .iter()
+            .filter_map(|(sign, word)| Some((word, mark(&tenant.name, *sign)?)))
+            .map(|(word, mark)| format!("  {} {}: nothing is sent", paint(WAIT.bold(), word), safe(&mark.to_string())))
+            .collect();
+        // Nothing runs in the meantime.
+        let runs = match times.is_empty() || !marks.is_empty() {
+            true => String::new(),
+            false => format!("  next runs: {}", times.join(", ")),
+        };
+        screen.say(format!("{} {}{}{runs}", paint(ADD, "ok"), tenant.name, marks.concat()));
     }
     if !report.is_good() {
         return Err(mistakes(report.errors()));
@@ -73,6 +95,12 @@ fn elsewhere(screen: &Screen, global: &Global) -> Result<Option<Stores>, Command
 pub(super) fn is_out_of_reach(global: &Global) -> bool {
     let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
     global.state_dir.is_some() && std::fs::File::open(&global.config).is_err_and(|error| closed(&error))
+}
+
+/// Where state is kept, if the configuration says so without a mistake; nothing is shown.
+pub(super) fn stores_if_known(global: &Global) -> Option<Stores> {
+    let by_file = || tenancy::load_global(&global.config).ok().map(|found| found.state_dir);
+    global.state_dir.clone().or_else(by_file).map(Stores::on_disk)
 }
 
 /// Where state is kept, by the configuration alone.
@@ -100,8 +128,7 @@ pub(super) fn names(screen: &Screen, global: &Global, tenants: &[String]) -> Res
 
 pub(super) fn show(screen: &Screen, found: &[Diagnostic]) {
     if !found.is_empty() {
-        let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-        screen.note(render(found, colour).trim_end());
+        screen.note(render(found, screen.has_colours()).trim_end());
     }
 }
 

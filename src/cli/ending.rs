@@ -8,22 +8,33 @@ use tokio_util::sync::CancellationToken;
 use super::failure::code;
 use super::screen::Screen;
 
+/// What is said at the first signal, and at the second one.
+pub(super) const STOPPING: &str =
+    "stopping: requests in progress are finished and no new one begins; interrupt again to end at once";
+pub(super) const ENDED: &str = "ended: the next run looks up the outcome of the requests in progress";
+
 /// Listens until it is dropped.
 pub(super) struct SignalListener(JoinHandle<()>);
 
 impl SignalListener {
     /// Sets `stop` at the first signal: calls under way are finished, reading ends at once, nothing new begins.
     pub(super) fn watch(stop: &CancellationToken, screen: &Screen) -> Self {
-        let (stop, screen) = (stop.clone(), *screen);
+        let (stop, screen) = (stop.clone(), screen.clone());
+        if let Some(caller) = &screen.caller {
+            // The signals are the other process's, which says so.
+            let cancelled = caller.cancelled();
+            return Self(tokio::spawn(async move {
+                cancelled.cancelled().await;
+                stop.cancel();
+            }));
+        }
         Self(tokio::spawn(async move {
             let mut signals = TerminationSignals::listen();
             signals.next().await;
-            screen.note(
-                "stopping: requests in progress are finished and no new one begins; interrupt again to end at once",
-            );
+            screen.note(STOPPING);
             stop.cancel();
             signals.next().await;
-            screen.note("ended: the next run looks up the outcome of the requests in progress");
+            screen.note(ENDED);
             std::process::exit(code::FAILED.into());
         }))
     }

@@ -1,6 +1,6 @@
 //! `rosterd import`: the app's people as the directory knows them, and new ones made there.
 
-mod background;
+pub(super) mod background;
 mod files;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +26,9 @@ use crate::store::ImportChoice;
 /// So many are shown as they happen; more get a progress bar and a report.
 const SHOWN: usize = 100;
 
+/// How the name of a report begins that is written where the command was typed.
+pub(super) const REPORT: &str = "rosterd-import-";
+
 /// An account with what it holds.
 type AccountRow<'a> = (&'a ListedAccount, &'a Attributes);
 
@@ -45,7 +48,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
     let (tenant, stores) = (Arc::new(tenant), loaded.stores);
     if args.background {
         let daemon = background::reached(&stores, &args.tenant).await?;
-        return background::hand_over(screen, &tenant, daemon, choice(args), None).await;
+        return background::hand_over(screen, daemon, background::to_order(&tenant, choice(args), None)).await;
     }
     let engine = Engine::new(Arc::clone(&tenant), stores.clone(), Arc::new(SystemClock));
     let bar = screen.bar();
@@ -60,15 +63,19 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
         let chosen = chosen(screen, args, &listing)?;
         // A report in a named file is written by this process.
         let stays = chosen.len() <= SHOWN || args.foreground || args.report.is_some();
+        let order = || background::to_order(&tenant, exactly(args, &chosen), Some(chosen.len() as u64));
+        if let (false, Some(caller)) = (stays, &screen.caller) {
+            caller.leave_import(order());
+            return Ok(code::DONE);
+        }
         if !stays && let Some(daemon) = reach(&stores).await? {
-            let choice = exactly(args, &chosen);
-            return background::hand_over(screen, &tenant, daemon, choice, Some(chosen.len() as u64)).await;
+            return background::hand_over(screen, daemon, order()).await;
         }
         return make(screen, args, &engine, chosen).await;
     }
     rows.retain(|(entry, _)| !args.new_only || entry.status == DirectoryStatus::New);
     if let Some(path) = &args.list {
-        let mode = write_list(path, &rows, &engine.way_back())?;
+        let mode = write_list(screen, path, &rows, &engine.way_back())?;
         screen.note(format!(
             "wrote {} to {} ({mode})",
             count(rows.len() as u64, "account", "accounts"),
@@ -226,18 +233,18 @@ async fn make(
     bar.clear();
     made?;
     let report = match many || args.report.is_some() {
-        true => Some(report(args, &results)?),
+        true => Some(report(screen, args, &results)?),
         false => None,
     };
     close(screen, args, &results, report.as_deref())
 }
 
-fn report(args: &ImportArgs, results: &[Making]) -> Result<PathBuf, CommandFailure> {
+fn report(screen: &Screen, args: &ImportArgs, results: &[Making]) -> Result<PathBuf, CommandFailure> {
     let path = args.report.clone().unwrap_or_else(|| {
         let now = SystemClock.now().strftime("%Y%m%dT%H%M%SZ");
-        PathBuf::from(format!("rosterd-import-{}-{now}.json", args.tenant))
+        PathBuf::from(format!("{REPORT}{}-{now}.json", args.tenant))
     });
-    write_report(&path, &args.tenant, results)?;
+    write_report(screen, &path, &args.tenant, results)?;
     Ok(path)
 }
 

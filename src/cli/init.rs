@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn o2_the_answer_to_what_revoking_does_is_one_of_two_and_the_default_is_safe() {
-        let screen = Screen { format: Format::Human, quiet: true, verbose: 0 };
+        let screen = Screen { format: Format::Human, quiet: true, verbose: 0, caller: None };
         let said = |text: &str| ask(&screen, &mut text.as_bytes()).unwrap();
         assert_eq!(said("delete\n"), Some(DeprovisioningAction::Delete));
         assert_eq!(said("\n"), Some(DeprovisioningAction::Deactivate));

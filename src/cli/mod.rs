@@ -5,6 +5,7 @@
 mod approve;
 mod args;
 mod backup;
+mod beside;
 mod check;
 mod confirm;
 mod demo;
@@ -108,8 +109,16 @@ fn be_private() {
 }
 
 async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, CommandFailure> {
+    if let Some(ended) = beside::by_the_daemon(screen, &cli.global, &cli.command).await {
+        return ended;
+    }
+    owner::check(screen, &cli.global, &cli.command)?;
+    carry_out(screen, cli).await
+}
+
+/// Carries a command out in this process.
+async fn carry_out(screen: &Screen, cli: &Cli) -> Result<u8, CommandFailure> {
     let global = &cli.global;
-    owner::check(screen, global, &cli.command)?;
     match &cli.command {
         Command::Demo(args) => demo::run(screen, args).await?,
         Command::Setup(args) => return setup::run(screen, global, args).await,

@@ -132,7 +132,9 @@ impl From<ControlError> for CommandFailure {
                 "look at its log; a daemon under systemd's watchdog is started again within two minutes, `systemctl restart rosterd` does it now"
             }
             ControlError::Stranger { .. } => "end it; the daemon makes its socket at its next reload (`kill -HUP`)",
-            ControlError::OtherProtocol { .. } => "`systemctl restart rosterd` starts the installed version",
+            ControlError::OtherProtocol { .. } | ControlError::OtherVersion { .. } => {
+                "`systemctl restart rosterd` starts the installed version"
+            }
             ControlError::Lost { .. } => "`rosterd status` shows what became of it; nothing was lost",
         };
         Self::failed(error.to_string()).hint(hint)

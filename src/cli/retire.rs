@@ -9,11 +9,10 @@ use super::ending::SignalListener;
 use super::failure::{CommandFailure, code};
 use super::screen::{FAINT, REMOVE, STRONG, Screen, count, named, paint};
 use super::sync::exit_code;
-use super::{check, confirm, report_view};
+use super::{beside, check, confirm, report_view};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Retirement};
 use crate::errand::retire::RetirementAction;
-use crate::identity::Identity;
 use crate::store::{Sign, TenantMark};
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> Result<u8, CommandFailure> {
@@ -28,10 +27,10 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
     }
     confirmed(screen, args)?;
     let how = if args.deactivate { "accounts deactivated" } else { "app left as it is" };
-    let mark = TenantMark::by(Identity::of_this_process(), SystemClock.now(), how.to_owned());
+    let mark = TenantMark::by(screen.identity(), SystemClock.now(), how.to_owned());
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let ending = SignalListener::watch(&stop, screen);
-    let ended = engine.retire(fate, &mark, &bar, &stop).await;
+    let ended = beside::when_free(screen, &stop, || engine.retire(fate, &mark, &bar, &stop)).await;
     drop(ending);
     bar.clear();
     let (ended, notices) = ended?;
@@ -92,7 +91,7 @@ fn confirmed(screen: &Screen, args: &RetireArgs) -> Result<(), CommandFailure> {
             let message = format!("--yes-i-mean says {typed:?}, the tenant is {}; nothing was done", args.tenant);
             return Err(CommandFailure::usage(message, "type the name of the tenant that you mean"));
         }
-        None if confirm::can_ask() && confirm::typed(screen, &args.tenant, what)? => return Ok(()),
+        None if confirm::asked(screen, &args.tenant, what)? => return Ok(()),
         None => {}
     }
     let flag = if args.deactivate { " --deactivate" } else { "" };

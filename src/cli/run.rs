@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Global, RunArgs};
-use super::check;
 use super::failure::{CommandFailure, code};
 use super::screen::Screen;
+use super::{beside, check};
 use crate::clock::{Clock, SystemClock};
 use crate::daemon::{DaemonError, DaemonSignals, EngineRunner, Settings};
 use crate::telemetry::Telemetry;
@@ -25,6 +25,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Res
         workers: args.workers.into(),
         clock: Arc::clone(&clock),
         telemetry: Arc::clone(&telemetry),
+        commands: Arc::new(beside::Carrier::new(global)),
     };
     let signals = signals()?;
     let runner = Arc::new(EngineRunner::new(stores, clock, |error| CommandFailure::from(error).into(), telemetry));

@@ -1,8 +1,9 @@
 //! The person's terminal. In: words, tables, progress. Out: standard output for results, standard error for everything else.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -10,8 +11,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{Colour, Format, Global};
 use super::failure::CommandFailure;
+use crate::daemon::{CommandLink, OutputStream};
+use crate::files;
+use crate::identity::Identity;
 use crate::model::text;
 use crate::progress::Progress;
+
+/// JSON for another process is sent in pieces of this size.
+const PIECE: usize = 64 << 10;
 
 /// Bold.
 pub(super) const STRONG: Style = Style::new().bold();
@@ -27,11 +34,13 @@ pub(super) const REMOVE: Style = AnsiColor::Red.on_default();
 pub(super) const WAIT: Style = AnsiColor::Magenta.on_default();
 
 /// Where output goes, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Screen {
     pub(super) format: Format,
     pub(super) quiet: bool,
     pub(super) verbose: u8,
+    /// The process that asked for the command, if the daemon carries it out.
+    pub(super) caller: Option<Arc<CommandLink>>,
 }
 
 impl Screen {
@@ -42,26 +51,35 @@ impl Screen {
             Colour::Never => anstream::ColorChoice::Never,
         }
         .write_global();
-        Self { format: global.format, quiet: global.quiet, verbose: global.verbose }
+        Self { format: global.format, quiet: global.quiet, verbose: global.verbose, caller: None }
     }
 
     /// A line of the result, for people. A closed pipe (`| head`) is no failure.
     pub(super) fn say(&self, line: impl Display) {
         if self.format == Format::Human && !self.quiet {
-            let _closed_pipe = writeln!(anstream::stdout(), "{line}");
+            self.put(OutputStream::Out, &format!("{line}\n"));
         }
     }
 
     /// A line beside the result: what is going on, what went wrong.
     pub(super) fn note(&self, line: impl Display) {
         if !self.quiet {
-            let _closed_pipe = writeln!(anstream::stderr(), "{line}");
+            self.put(OutputStream::Err, &format!("{line}\n"));
         }
+    }
+
+    /// Puts text out as it is. A closed pipe is no failure.
+    pub(super) fn put(&self, stream: OutputStream, text: &str) {
+        let _closed = match (&self.caller, stream) {
+            (Some(caller), stream) => caller.output(stream, text),
+            (None, OutputStream::Out) => write!(anstream::stdout(), "{text}"),
+            (None, OutputStream::Err) => write!(anstream::stderr(), "{text}"),
+        };
     }
 
     /// An error, always shown: what happened, and what to type next.
     pub(super) fn error(&self, line: impl Display) {
-        let _closed_pipe = writeln!(anstream::stderr(), "{} {line}", paint(REMOVE.bold(), "error:"));
+        self.put(OutputStream::Err, &format!("{} {line}\n", paint(REMOVE.bold(), "error:")));
     }
 
     /// Why a command failed. Scripts get it as JSON too, on standard error: standard output holds results only.
@@ -79,9 +97,32 @@ impl Screen {
 
     /// One JSON document.
     pub(super) fn json(&self, document: &impl serde::Serialize) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
+        let mut out: Box<dyn Write + '_> = match &self.caller {
+            Some(caller) => Box::new(BufWriter::with_capacity(PIECE, CallerOutput(caller))),
+            None => Box::new(std::io::stdout().lock()),
+        };
         serde_json::to_writer_pretty(&mut out, document)?;
-        writeln!(out)
+        writeln!(out)?;
+        out.flush()
+    }
+
+    /// Writes a file that only its owner may read, whole or not at all; by the process that named it.
+    pub(super) fn save(&self, path: &Path, text: &[u8]) -> std::io::Result<()> {
+        match &self.caller {
+            Some(caller) => caller.save(path, text),
+            None => files::replace::replace(path, files::modes::PRIVATE, text),
+        }
+    }
+
+    /// The account for which the command is carried out.
+    pub(super) fn identity(&self) -> Identity {
+        self.caller.as_ref().map_or_else(Identity::of_this_process, |caller| caller.from().clone())
+    }
+
+    /// Whether standard error shows colors.
+    pub(super) fn has_colours(&self) -> bool {
+        // The process that asked takes them out, if its own does not.
+        self.caller.is_some() || anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
     }
 
     /// One JSON line of a stream.
@@ -94,7 +135,22 @@ impl Screen {
     /// A progress bar, where a person is watching.
     pub(super) fn bar(&self) -> Bar {
         let watched = std::io::stderr().is_terminal() && !self.quiet && self.format == Format::Human;
-        Bar { watched, bar: Mutex::new(None) }
+        Bar { watched, bar: Mutex::new(None), caller: self.caller.clone() }
+    }
+}
+
+/// Standard output of the process that asked for a command.
+struct CallerOutput<'c>(&'c CommandLink);
+
+impl Write for CallerOutput<'_> {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        // JSON is written in whole characters.
+        self.0.output(OutputStream::Out, std::str::from_utf8(text).map_err(std::io::Error::other)?)?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -140,6 +196,7 @@ fn safe_lines(text: &str) -> String {
 pub(super) struct Bar {
     watched: bool,
     bar: Mutex<Option<ProgressBar>>,
+    caller: Option<Arc<CommandLink>>,
 }
 
 impl Bar {
@@ -159,6 +216,9 @@ impl Bar {
 
 impl Progress for Bar {
     fn stage(&self, what: &str, total: Option<u64>) {
+        if let Some(caller) = &self.caller {
+            return caller.stage(what, total);
+        }
         if !self.watched {
             return;
         }
@@ -174,6 +234,9 @@ impl Progress for Bar {
     }
 
     fn advance(&self, n: u64) {
+        if let Some(caller) = &self.caller {
+            return caller.advance(n);
+        }
         if let Some(bar) = self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_ref() {
             bar.inc(n);
         }

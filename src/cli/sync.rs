@@ -39,7 +39,7 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
         }
     }
     if let Some(path) = &args.out {
-        save(path, &report)?;
+        save(screen, path, &report)?;
         screen.note(format!(
             "saved; `rosterd sync {} --plan {}` applies exactly this plan",
             args.tenant,
@@ -374,14 +374,14 @@ fn worse(a: u8, b: u8) -> u8 {
 }
 
 /// A plan file holds personal data: only its owner may read it. Written whole or not at all.
-fn save(path: &Path, report: &CycleReport) -> Result<(), CommandFailure> {
+fn save(screen: &Screen, path: &Path, report: &CycleReport) -> Result<(), CommandFailure> {
     let Some(cleared) = &report.cleared else {
         return Err(CommandFailure::failed("there is no plan to save: everything is held"));
     };
     let failed = |error: std::io::Error| CommandFailure::failed(format!("saving {}: {error}", path.display()));
     let mut text = serde_json::to_vec_pretty(cleared.plan()).map_err(|error| failed(error.into()))?;
     text.push(b'\n');
-    files::replace::replace(path, files::modes::PRIVATE, &text).map_err(failed)
+    screen.save(path, &text).map_err(failed)
 }
 
 /// The hash of a saved plan, if the file is as it was saved.

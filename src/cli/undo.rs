@@ -10,12 +10,11 @@ use super::ending::SignalListener;
 use super::failure::{CommandFailure, code};
 use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, named, paint, safe};
 use super::sync::exit_code;
-use super::{check, confirm, report_view};
+use super::{beside, check, confirm, report_view};
 use crate::clock::{self, Clock, SystemClock};
 use crate::engine::{Engine, UndoReport};
 use crate::errand::{Approval, LeftAlone};
 use crate::guard::Cleared;
-use crate::identity::Identity;
 use crate::store::{Decision, DecisionVerdict, Weighed};
 
 /// How many objects that stay are listed before the rest is only counted. `-v` lists all.
@@ -34,12 +33,11 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
         show(screen, args, &plan)?;
         return Ok(if args.dry_run { code::DONE } else { ended(&plan) });
     }
-    let approval = approval(args, &plan, &engine)?;
+    let approval = approval(screen, args, &plan, &engine)?;
     if screen.format == Format::Human {
         tell(screen, args, &plan);
     }
-    let confirmed =
-        args.yes || (confirm::can_ask() && confirm::typed(screen, &args.tenant, "This is sent to the app.")?);
+    let confirmed = args.yes || confirm::asked(screen, &args.tenant, "This is sent to the app.")?;
     if !confirmed {
         return Err(CommandFailure::failed("not confirmed; nothing was sent")
             .hint(format!("`rosterd undo {} {} --yes` confirms it", args.tenant, plan.reversal.run)));
@@ -48,7 +46,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
     let ending = SignalListener::watch(&stop, screen);
     // By its id: another run may have become the last one.
     let (run, shown) = (plan.reversal.run.as_str(), &plan.reversal.plan.hash);
-    let done = engine.undo(run, shown, approval, &bar, &stop).await;
+    let done = beside::when_free(screen, &stop, || engine.undo(run, shown, approval.clone(), &bar, &stop)).await;
     drop(ending);
     bar.clear();
     let (done, notices) = done?;
@@ -65,20 +63,23 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
 
 /// The approval of the account that types, of what the guard holds of this undo and of nothing else. Where that is not enough, it is kept for
 /// another person to add theirs.
-fn approval(args: &UndoArgs, plan: &UndoReport, engine: &Engine) -> Result<Approval, CommandFailure> {
+fn approval(screen: &Screen, args: &UndoArgs, plan: &UndoReport, engine: &Engine) -> Result<Approval, CommandFailure> {
     let Some(asked) = &args.approve else { return Ok(Approval::None) };
     let again = format!("`rosterd undo {} {} --dry-run` shows it", args.tenant, plan.reversal.run);
     let Some(held) = plan.report.cleared.as_ref().and_then(Cleared::held_plan) else {
         let message = "none of its changes is held for approval; nothing was sent";
         return Err(CommandFailure::failed(message).hint(again));
     };
+    if let Some(Err(why)) = screen.caller.as_ref().map(|caller| caller.may_approve()) {
+        return Err(CommandFailure::failed(why));
+    }
     let asked = asked.trim().to_ascii_lowercase();
     let whole = &plan.reversal.plan.hash;
     if asked.len() < 4 || !(held.starts_with(&asked) || whole.starts_with(&asked)) {
         let message = format!("{asked:?} is not the held plan of this undo, which is {held}; nothing was sent");
         return Err(CommandFailure::failed(message).hint(again));
     }
-    let (at, identity) = (SystemClock.now(), Identity::of_this_process());
+    let (at, identity) = (SystemClock.now(), screen.identity());
     let decision = Decision {
         plan: held,
         verdict: DecisionVerdict::Approve,

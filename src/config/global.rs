@@ -72,7 +72,7 @@ pub struct ControlTable {
     /// Who may `approve` and `reject`; they may read as well.
     #[schemars(inner(length(min = 1)))]
     pub approve: Vec<String>,
-    /// Who may `sync`, `reload`, `pause` and `resume`; they may read as well.
+    /// Who may `sync`, `reload`, `pause`, `resume`, and have the daemon carry out other commands (`plan`, `undo`, `retire`, …); they may read as well.
     #[schemars(inner(length(min = 1)))]
     pub operate: Vec<String>,
 }

@@ -34,8 +34,10 @@ mod web;
 pub use board::{Board, BoardRow, read_board};
 pub use book::RunEnd;
 pub use control::{
-    BrokenTenant, ControlError, ControlRefusal, ControlReply, ControlRequest, ControlRight, Deciding, Going, Hello,
-    Importing, PROTOCOL, RecordedDecision, Reloaded, ReplyHandle, RunOptions, RunOrder, Talk, reach,
+    BrokenTenant, CommandEnd, CommandEvent, CommandInput, CommandLine, CommandLink, CommandNews, CommandRunner,
+    ControlError, ControlRefusal, ControlReply, ControlRequest, ControlRight, Deciding, Going, Hello, ImportToOrder,
+    Importing, OutputStream, PROTOCOL, Performing, RecordedDecision, Reloaded, ReplyHandle, RunOptions, RunOrder, Talk,
+    reach,
 };
 pub use drift::{LastComparison, read_compared};
 pub use mistake::Mistake;
@@ -55,7 +57,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::book::Book;
-use self::control::{Control, Rights};
+use self::control::{Commands, Control, Rights};
 use self::herald::Heralds;
 use self::imports::ImportRunner;
 use self::loading::Loading;
@@ -94,6 +96,8 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// What is measured.
     pub telemetry: Arc<Telemetry>,
+    /// Carries out commands of other processes.
+    pub commands: Arc<dyn CommandRunner>,
 }
 
 /// What reaches the daemon from outside.
@@ -169,7 +173,8 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Daemo
         return Ok(());
     }
     before.into_iter().for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
-    let mut control = Control::new(&daemon.settings.stores, daemon.rights.clone());
+    let commands = Commands::new(Arc::clone(&daemon.settings.commands), &daemon.halt);
+    let mut control = Control::new(&daemon.settings.stores, daemon.rights.clone(), commands.clone());
     daemon.listens(control.listen());
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
@@ -211,7 +216,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Daemo
         }
     };
     ticker.stop().await;
-    daemon.drain().await;
+    tokio::join!(daemon.drain(), commands.end());
     if lost.is_none() {
         daemon.clear_board();
     }

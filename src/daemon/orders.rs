@@ -76,6 +76,10 @@ impl Daemon {
                 Ok(ControlReply::Held(daemon.state_of(name).held()?.map(Box::new)))
             }),
             ControlRequest::Status { tenants } => self.tell_status(&tenants, caller),
+            // The socket's own task hands it to the commands; it never comes here.
+            ControlRequest::Perform(_) => {
+                caller.refuse(FAILED, "the daemon can't carry out this command; nothing was done".to_owned(), None);
+            }
         }
     }
 

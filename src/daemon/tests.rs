@@ -39,7 +39,23 @@ impl Site {
 
     fn settings(&self, workers: usize) -> Settings {
         let telemetry = Arc::new(Telemetry::new(self.state(), SystemClock.now()));
-        Settings { config: self.config(), stores: self.state(), workers, clock: Arc::new(SystemClock), telemetry }
+        Settings {
+            config: self.config(),
+            stores: self.state(),
+            workers,
+            clock: Arc::new(SystemClock),
+            telemetry,
+            commands: Arc::new(Idle),
+        }
+    }
+}
+
+/// Carries out no command.
+struct Idle;
+
+impl CommandRunner for Idle {
+    fn perform(&self, _: &CommandLine, _: &Arc<CommandLink>, _: &tokio::runtime::Handle) -> CommandEnd {
+        CommandEnd { code: 1, failure: None, import: None }
     }
 }
 

@@ -549,7 +549,7 @@ fn sec7_rights_on_the_socket_are_given_by_account_and_group() {
     let (code, said) = typed_as(reader, &desk, &["approve", "acme", &plan[..8]]);
     assert!(code == Some(1) && said.contains("`[control] approve`"), "{said}");
     let mut line = String::new();
-    let sync = json!({"protocol": 2, "request": "reload"});
+    let sync = json!({"protocol": 3, "request": "reload"});
     let script = format!(
         "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\nf=s.makefile('rw')\nf.readline()\nf.write({:?}+chr(10))\nf.flush()\nprint(f.readline())",
         sync.to_string()

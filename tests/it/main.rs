@@ -10,6 +10,7 @@ mod answered;
 mod answers;
 mod approvals;
 mod book;
+mod beside;
 mod borders;
 mod bounds;
 mod browse;

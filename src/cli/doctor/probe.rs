@@ -56,7 +56,7 @@ fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), CommandFailure> {
             let message = format!("--yes-i-mean says {typed:?}, the tenant is {tenant}; nothing was tried");
             return Err(CommandFailure::usage(message, "type the name of the tenant that you mean"));
         }
-        None if confirm::can_ask() && confirm::typed(screen, tenant, &what)? => return Ok(()),
+        None if confirm::asked(screen, tenant, &what)? => return Ok(()),
         None => {}
     }
     Err(CommandFailure::failed("not confirmed; nothing was tried")

@@ -6,7 +6,7 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::{CommandFailure, code};
 use crate::cli::screen::{FAINT, STRONG, Screen, count, paint, safe};
 use crate::cli::{check, reload};
-use crate::daemon::{ControlReply, ControlRequest, Talk, reach};
+use crate::daemon::{ControlReply, ControlRequest, ImportToOrder, Talk, reach};
 use crate::progress::Silent;
 use crate::store::{ImportChoice, Stores};
 use crate::tenancy::Tenant;
@@ -25,15 +25,19 @@ pub(super) async fn reached(stores: &Stores, tenant: &str) -> Result<Talk, Comma
     })
 }
 
-/// Hands an import over, and says how to follow it. `chosen` is how many accounts that are, where it is known.
-pub(super) async fn hand_over(
+/// An import of a tenant. `chosen` is how many accounts that are, where it is known.
+pub(super) fn to_order(tenant: &Tenant, choice: ImportChoice, chosen: Option<u64>) -> ImportToOrder {
+    ImportToOrder { tenant: tenant.name.to_string(), file: tenant.fingerprint(), choice, chosen }
+}
+
+/// Hands an import over, and says how to follow it.
+pub(in crate::cli) async fn hand_over(
     screen: &Screen,
-    tenant: &Tenant,
     daemon: Talk,
-    choice: ImportChoice,
-    chosen: Option<u64>,
+    order: ImportToOrder,
 ) -> Result<u8, CommandFailure> {
-    let (name, process) = (&tenant.name, daemon.hello().process);
+    let ImportToOrder { tenant: name, file, choice, chosen } = order;
+    let process = daemon.hello().process;
     if let ImportChoice::Named(names) = &choice
         && names.iter().map(|name| name.len() + 3).sum::<usize>() > LONGEST
     {
@@ -41,7 +45,7 @@ pub(super) async fn hand_over(
         let hint = "use --create-all with --search, or --foreground to import here";
         return Err(CommandFailure::failed(message).hint(hint));
     }
-    let request = ControlRequest::Import { tenant: name.to_string(), file: tenant.fingerprint(), choice };
+    let request = ControlRequest::Import { tenant: name.clone(), file, choice };
     let importing = match daemon.ask(request, &Silent, |_| ()).await? {
         ControlReply::Importing(importing) => importing,
         other => return Err(reload::unexpected(other)),
@@ -57,7 +61,7 @@ pub(super) async fn hand_over(
     let what = chosen.map_or_else(String::new, |chosen| format!(" of {}", count(chosen, "user", "users")));
     screen.say(format!(
         "{}  the import{what} runs in the background, in the daemon (process {process})",
-        paint(STRONG, safe(name.as_str()))
+        paint(STRONG, safe(&name))
     ));
     screen.say(format!("  `{follow}` shows its progress; the notification `import_finished` reports its end"));
     screen.say(paint(FAINT, format!("  its report will be in {}", safe(&importing.reports.display().to_string()))));

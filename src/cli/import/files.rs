@@ -7,36 +7,45 @@ use serde_json::{Map, Value, json};
 
 use super::AccountRow;
 use crate::cli::failure::CommandFailure;
+use crate::cli::screen::Screen;
 use crate::engine::Making;
-use crate::files::modes;
-use crate::files::replace::replace;
 use crate::roll::WayBack;
 
 /// Writes accounts as the directory would keep them. Returns in which form.
-pub(super) fn write_list(path: &Path, rows: &[AccountRow<'_>], back: &WayBack) -> Result<&'static str, CommandFailure> {
+pub(super) fn write_list(
+    screen: &Screen,
+    path: &Path,
+    rows: &[AccountRow<'_>],
+    back: &WayBack,
+) -> Result<&'static str, CommandFailure> {
     let records: Vec<Map<String, Value>> = rows.iter().map(|(_, attributes)| back.record(attributes)).collect();
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let (text, form) = match is_json {
         true => (as_json(rows, &records)?, "JSON"),
         false => (as_csv(rows, &records).map_err(|error| failed(path, &error.to_string()))?, "CSV"),
     };
-    write(path, &text)?;
+    write(screen, path, &text)?;
     Ok(form)
 }
 
 /// Writes what became of everybody.
-pub(super) fn write_report(path: &Path, tenant: &str, results: &[Making]) -> Result<(), CommandFailure> {
+pub(super) fn write_report(
+    screen: &Screen,
+    path: &Path,
+    tenant: &str,
+    results: &[Making],
+) -> Result<(), CommandFailure> {
     let text = serde_json::to_vec_pretty(&json!({ "tenant": tenant, "results": results }))
         .map_err(|error| failed(path, &error.to_string()))?;
-    write(path, &text)
+    write(screen, path, &text)
 }
 
 fn failed(path: &Path, why: &str) -> CommandFailure {
     CommandFailure::failed(format!("writing {}: {why}", path.display()))
 }
 
-fn write(path: &Path, text: &[u8]) -> Result<(), CommandFailure> {
-    replace(path, modes::PRIVATE, text).map_err(|error| failed(path, &error.to_string()))
+fn write(screen: &Screen, path: &Path, text: &[u8]) -> Result<(), CommandFailure> {
+    screen.save(path, text).map_err(|error| failed(path, &error.to_string()))
 }
 
 fn as_json(rows: &[AccountRow<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, CommandFailure> {

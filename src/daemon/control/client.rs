@@ -10,7 +10,10 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::Short;
-use super::words::{Asking, ControlMessage, ControlReply, ControlRequest, Going, Hello, PROTOCOL};
+use super::words::{
+    Asking, CommandEnd, CommandEvent, CommandInput, CommandLine, ControlMessage, ControlReply, ControlRequest, Going,
+    Hello, PROTOCOL,
+};
 use crate::progress::Progress;
 use crate::store::Stores;
 
@@ -50,6 +53,16 @@ pub enum ControlError {
         theirs.process, theirs.version, theirs.protocol, env!("CARGO_PKG_VERSION")
     )]
     OtherProtocol {
+        /// What it said of itself.
+        theirs: Hello,
+    },
+    /// The daemon is of another version, and its commands may differ.
+    #[error(
+        "the daemon (process {}) is rosterd {}, this is rosterd {}: it does not carry out commands of another version; nothing was \
+         asked of it",
+        theirs.process, theirs.version, env!("CARGO_PKG_VERSION")
+    )]
+    OtherVersion {
         /// What it said of itself.
         theirs: Hello,
     },
@@ -122,16 +135,16 @@ impl Talk {
         let process = self.hello.process;
         let lost = |what: String| ControlError::Lost { process, what };
         let asking = Asking { protocol: PROTOCOL, request };
-        let mut text = serde_json::to_vec(&asking).map_err(|error| lost(error.to_string()))?;
-        text.push(b'\n');
-        self.stream.get_mut().write_all(&text).await.map_err(|error| lost(error.to_string()))?;
+        write(&mut self.stream, &asking).await.map_err(|error| lost(error.to_string()))?;
         let mut seen = Going::default();
         loop {
             match timeout(SILENCE, line(&mut self.stream, u64::MAX)).await {
                 Err(_) => return Err(lost(format!("sent nothing for {} seconds", SILENCE.as_secs()))),
                 Ok(Err(error)) => return Err(lost(error.to_string())),
                 Ok(Ok(None)) => return Err(lost("closed the connection".to_owned())),
-                Ok(Ok(Some(ControlMessage::Hello(_)))) => return Err(lost("sent a second greeting".to_owned())),
+                Ok(Ok(Some(ControlMessage::Hello(_) | ControlMessage::Event(_)))) => {
+                    return Err(lost("sent something that was not asked of it".to_owned()));
+                }
                 Ok(Ok(Some(ControlMessage::Ended(answer)))) => return Ok(*answer),
                 Ok(Ok(Some(ControlMessage::Going(now)))) => {
                     if let Some(since) = now.behind.filter(|_| seen.behind.is_none()) {
@@ -143,6 +156,100 @@ impl Talk {
             }
         }
     }
+}
+
+impl Talk {
+    /// Has a command carried out. Only by a daemon of the same version: the command line means the same to both.
+    ///
+    /// # Errors
+    /// When the daemon is of another version, or went away.
+    pub async fn perform(mut self, line: CommandLine) -> Result<Performing, ControlError> {
+        if self.hello.version != env!("CARGO_PKG_VERSION") {
+            return Err(ControlError::OtherVersion { theirs: self.hello });
+        }
+        let process = self.hello.process;
+        let asking = Asking { protocol: PROTOCOL, request: ControlRequest::Perform(line) };
+        let written = write(&mut self.stream, &asking).await;
+        written.map_err(|error| ControlError::Lost { process, what: error.to_string() })?;
+        Ok(Performing { talk: self, part: Vec::new(), seen: Going::default() })
+    }
+}
+
+/// A command that the daemon carries out.
+#[derive(Debug)]
+pub struct Performing {
+    talk: Talk,
+    /// What has come of the next line.
+    part: Vec<u8>,
+    seen: Going,
+}
+
+/// What comes next of a command that the daemon carries out.
+#[derive(Debug)]
+pub enum CommandNews {
+    /// It wants something.
+    Event(CommandEvent),
+    /// It has ended.
+    Ended(CommandEnd),
+    /// It was not begun.
+    Refused(ControlReply),
+}
+
+impl Performing {
+    /// The daemon's process.
+    pub fn process(&self) -> u32 {
+        self.talk.hello.process
+    }
+
+    fn lost(&self, what: impl Into<String>) -> ControlError {
+        ControlError::Lost { process: self.talk.hello.process, what: what.into() }
+    }
+
+    /// Waits for what comes next, and shows how it goes until then. Nothing is lost if the future is dropped.
+    ///
+    /// # Errors
+    /// When the daemon went away.
+    pub async fn next(&mut self, progress: &dyn Progress) -> Result<CommandNews, ControlError> {
+        loop {
+            let read = match timeout(SILENCE, self.talk.stream.read_until(b'\n', &mut self.part)).await {
+                Err(_) => return Err(self.lost(format!("sent nothing for {} seconds", SILENCE.as_secs()))),
+                Ok(read) => read.map_err(|error| self.lost(error.to_string()))?,
+            };
+            if read == 0 || self.part.last() != Some(&b'\n') {
+                return Err(self.lost("closed the connection"));
+            }
+            let message = serde_json::from_slice(&self.part).map_err(|error| self.lost(error.to_string()))?;
+            self.part.clear();
+            match message {
+                ControlMessage::Going(now) => {
+                    step(&self.seen, &now, progress);
+                    self.seen = now;
+                }
+                ControlMessage::Event(event) => return Ok(CommandNews::Event(event)),
+                ControlMessage::Ended(reply) => {
+                    return Ok(match *reply {
+                        ControlReply::Performed(end) => CommandNews::Ended(*end),
+                        other => CommandNews::Refused(other),
+                    });
+                }
+                ControlMessage::Hello(_) => return Err(self.lost("sent a second greeting")),
+            }
+        }
+    }
+
+    /// Sends an answer.
+    ///
+    /// # Errors
+    /// When the daemon went away.
+    pub async fn send(&mut self, input: CommandInput) -> Result<(), ControlError> {
+        write(&mut self.talk.stream, &input).await.map_err(|error| self.lost(error.to_string()))
+    }
+}
+
+async fn write(stream: &mut BufReader<UnixStream>, value: &impl serde::Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec(value)?;
+    text.push(b'\n');
+    stream.get_mut().write_all(&text).await
 }
 
 /// Shows the way from one moment to the next.

@@ -18,9 +18,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::Short;
+use super::command::{Commands, PerformOrder};
 use super::rights::Rights;
-use super::words::{Asking, ControlMessage, ControlRefusal, ControlReply, ControlRequest, Going, Hello, PROTOCOL};
+use super::words::{
+    Asking, ControlMessage, ControlRefusal, ControlReply, ControlRequest, ControlRight, Going, Hello, PROTOCOL,
+};
+use super::{ALIVE_EVERY, Short, TELL_EVERY, WRITE_LIMIT};
 use crate::engine::Wish;
 use crate::identity::{Identity, PeerProcess};
 use crate::progress::Progress;
@@ -35,11 +38,6 @@ const LONGEST_REQUEST: u64 = 1 << 20;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// A daemon that was found at the socket gets this long to say its process number.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
-/// One who does not take an answer within so long does not get it.
-const WRITE_LIMIT: Duration = Duration::from_secs(30);
-/// How often a change is told, and how often that there is none.
-const TELL_EVERY: Duration = Duration::from_millis(200);
-const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// At the end, answers under way get this long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -109,14 +107,15 @@ pub(in crate::daemon) struct Control {
     own: Option<(u64, u64)>,
     talks: TaskTracker,
     rights: Rights,
+    commands: Commands,
 }
 
 impl Control {
     /// Listens, if that is possible.
-    pub(in crate::daemon) fn new(stores: &Stores, rights: Rights) -> Self {
+    pub(in crate::daemon) fn new(stores: &Stores, rights: Rights, commands: Commands) -> Self {
         let (tell, asked) = mpsc::channel(CONNECTIONS);
         let talks = TaskTracker::new();
-        Self { socket: stores.socket(), asked, tell, listening: None, own: None, talks, rights }
+        Self { socket: stores.socket(), asked, tell, listening: None, own: None, talks, rights, commands }
     }
 
     /// Listens, unless it does. The caller holds the daemon's lock: a socket that nobody answers was left over.
@@ -134,7 +133,8 @@ impl Control {
             )
         })?;
         self.open_the_way();
-        let accepting = accept(listener, self.tell.clone(), self.talks.clone(), self.rights.clone());
+        let doors = Doors { tell: self.tell.clone(), rights: self.rights.clone(), commands: self.commands.clone() };
+        let accepting = accept(listener, self.talks.clone(), doors);
         self.own = file_of(&self.socket);
         self.listening = Some(tokio::spawn(accepting));
         Ok(())
@@ -220,14 +220,22 @@ fn bind(socket: &Path) -> Result<UnixListener, String> {
     UnixListener::from_std(listener).map_err(failed)
 }
 
-async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTracker, rights: Rights) {
+/// Where a request can go, and who may make it.
+#[derive(Clone)]
+struct Doors {
+    tell: mpsc::Sender<Asked>,
+    rights: Rights,
+    commands: Commands,
+}
+
+async fn accept(listener: UnixListener, talks: TaskTracker, doors: Doors) {
     let (places, strangers) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(STRANGERS)));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Who may not ask for anything takes no place of those who may.
                 let (peer, known) = match peer_of(&stream) {
-                    Ok(peer) => (Some(peer.clone()), rights.admits(&peer)),
+                    Ok(peer) => (Some(peer.clone()), doors.rights.admits(&peer)),
                     Err(error) => {
                         tracing::warn!(%error, "a connection to the control socket does not identify its peer");
                         (None, false)
@@ -238,9 +246,9 @@ async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTr
                     (false, place) => place.ok(),
                 };
                 let (Some(peer), Some(place)) = (peer, place) else { continue };
-                let (tell, rights) = (tell.clone(), rights.clone());
+                let doors = doors.clone();
                 talks.spawn(async move {
-                    if let Err(error) = talk(stream, tell, peer, &rights).await {
+                    if let Err(error) = talk(stream, peer, &doors).await {
                         tracing::debug!(%error, "a client closed its connection to the control socket");
                     }
                     drop(place);
@@ -261,7 +269,7 @@ fn peer_of(stream: &UnixStream) -> io::Result<PeerProcess> {
     Ok(PeerProcess::new(credentials.uid(), credentials.gid(), credentials.pid()))
 }
 
-async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: PeerProcess, rights: &Rights) -> io::Result<()> {
+async fn talk(stream: UnixStream, peer: PeerProcess, Doors { tell, rights, commands }: &Doors) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let hello =
         Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), process: std::process::id() };
@@ -290,6 +298,15 @@ async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: PeerProcess, 
         );
         return refuse(&mut output, why).await;
     }
+    let request = match request {
+        ControlRequest::Perform(line) => {
+            let may_approve = rights.check(&peer, ControlRight::Approve);
+            let order = PerformOrder { line, from: peer.identity, may_approve };
+            let stream = input.into_inner().into_inner().reunite(output).map_err(io::Error::other)?;
+            return commands.perform(order, stream).await;
+        }
+        request => request,
+    };
     let going = Arc::new(Mutex::new(Going::default()));
     let (answer, answered) = oneshot::channel();
     let asked = Asked { request, from: peer.identity, caller: ReplyHandle { going: Arc::clone(&going), answer } };

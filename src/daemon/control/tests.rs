@@ -14,6 +14,19 @@ fn place() -> (tempfile::TempDir, Stores) {
     (dir, state)
 }
 
+/// Carries out nothing.
+struct Idle;
+
+impl CommandRunner for Idle {
+    fn perform(&self, _: &CommandLine, _: &std::sync::Arc<CommandLink>, _: &tokio::runtime::Handle) -> CommandEnd {
+        CommandEnd { code: 1, failure: None, import: None }
+    }
+}
+
+fn idle() -> Commands {
+    Commands::new(std::sync::Arc::new(Idle), &tokio_util::sync::CancellationToken::new())
+}
+
 /// Somebody who listens in the daemon's place and says this.
 fn stand_in(state: &Stores, says: &'static [u8]) -> std::thread::JoinHandle<()> {
     let listener = UnixListener::bind(state.socket()).unwrap();
@@ -28,7 +41,7 @@ fn stand_in(state: &Stores, says: &'static [u8]) -> std::thread::JoinHandle<()> 
 #[tokio::test]
 async fn a_request_reaches_the_daemon_and_its_answer_the_client() {
     let (_dir, state) = place();
-    let mut control = Control::new(&state, Rights::default());
+    let mut control = Control::new(&state, Rights::default(), idle());
     control.listen().unwrap();
     control.listen().unwrap();
     let mode = std::fs::metadata(state.socket()).unwrap().permissions().mode();
@@ -50,7 +63,7 @@ async fn a_request_reaches_the_daemon_and_its_answer_the_client() {
 #[tokio::test]
 async fn a_request_that_nobody_will_answer_is_told_so() {
     let (_dir, state) = place();
-    let mut control = Control::new(&state, Rights::default());
+    let mut control = Control::new(&state, Rights::default(), idle());
     control.listen().unwrap();
     let asked = state.clone();
     let client = tokio::spawn(async move {
@@ -70,7 +83,7 @@ async fn the_socket_of_a_killed_daemon_is_nobody_and_is_replaced() {
     assert!(reach(&state).await.unwrap().is_none(), "there was none yet");
     drop(UnixListener::bind(state.socket()).unwrap());
     assert!(reach(&state).await.unwrap().is_none());
-    let mut control = Control::new(&state, Rights::default());
+    let mut control = Control::new(&state, Rights::default(), idle());
     control.listen().unwrap();
     assert!(reach(&state).await.unwrap().is_some());
     control.close().await;
@@ -80,7 +93,7 @@ async fn the_socket_of_a_killed_daemon_is_nobody_and_is_replaced() {
 async fn what_is_no_left_over_socket_is_left_alone_and_named() {
     let (_dir, state) = place();
     std::fs::write(state.socket(), "mine").unwrap();
-    let mut control = Control::new(&state, Rights::default());
+    let mut control = Control::new(&state, Rights::default(), idle());
     let why = control.listen().unwrap_err();
     assert!(why.contains("is no socket") && why.contains("control.sock"), "{why}");
     assert_eq!(std::fs::read(state.socket()).unwrap(), b"mine");
@@ -99,7 +112,7 @@ async fn a_path_that_is_too_long_for_a_socket_works_as_any_other() {
     let state = Stores::on_disk(dir.path().join("long-".repeat(30)));
     std::fs::create_dir_all(state.socket().parent().unwrap()).unwrap();
     assert!(state.socket().as_os_str().len() > LONGEST);
-    let mut control = Control::new(&state, Rights::default());
+    let mut control = Control::new(&state, Rights::default(), idle());
     control.listen().unwrap();
     assert!(state.socket().exists() && reach(&state).await.unwrap().is_some());
     control.close().await;

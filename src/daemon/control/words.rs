@@ -11,7 +11,7 @@ use crate::daemon::overview::TenantStatus;
 use crate::store::{Approvals, Decision, DecisionVerdict, HeldPlan, ImportChoice, TenantMark};
 
 /// Counts up when a line changes its meaning. The first line ([`Hello`]) stays as it is for ever.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The daemon's first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +92,95 @@ pub enum ControlRequest {
         /// The tenants; all of the daemon's if none is named.
         tenants: Vec<String>,
     },
+    /// Carry out a command for a process that can't do it itself, and send its output.
+    Perform(CommandLine),
+}
+
+/// A command as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandLine {
+    /// The command's name and its arguments.
+    pub args: Vec<String>,
+    /// The configuration that the process works with, if it can find it: a daemon of another configuration refuses.
+    pub config: Option<PathBuf>,
+    /// Whether a person can confirm what the command is about to do.
+    pub can_ask: bool,
+}
+
+/// What the process sends while its command is carried out, one JSON value a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CommandInput {
+    /// Whether the person confirmed.
+    Confirmed(bool),
+    /// A file was written, or why it was not.
+    Saved(Option<String>),
+    /// Finish the requests in progress and begin no new one.
+    Cancel,
+}
+
+/// A stream of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputStream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// What a command that is being carried out wants of the process that asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandEvent {
+    /// Show a piece of output.
+    Output {
+        /// Where.
+        stream: OutputStream,
+        /// What.
+        text: String,
+    },
+    /// Have a person confirm by typing a word; the answer is [`CommandInput::Confirmed`].
+    Confirm {
+        /// The word.
+        word: String,
+        /// What happens then.
+        what: String,
+    },
+    /// A piece of a file that the command line names; after the last one it is written, and [`CommandInput::Saved`] says so.
+    File {
+        /// Its path as it was typed.
+        path: PathBuf,
+        /// The piece.
+        text: String,
+        /// Whether it is the last one.
+        last: bool,
+    },
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandEnd {
+    /// Its exit code.
+    pub code: u8,
+    /// Why it failed, if it did.
+    pub failure: Option<ControlRefusal>,
+    /// The import that it came to, which the process has to order itself.
+    pub import: Option<ImportToOrder>,
+}
+
+/// An import in the background, as it has to be ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportToOrder {
+    /// The tenant.
+    pub tenant: String,
+    /// What its file says ([`crate::tenancy::Tenant::fingerprint`]).
+    pub file: u64,
+    /// Which accounts.
+    pub choice: ImportChoice,
+    /// How many accounts that are, where it is known.
+    pub chosen: Option<u64>,
 }
 
 /// What is wanted of a run, in a request.
@@ -134,7 +223,7 @@ pub enum ControlRight {
     Read,
     /// Approve and reject.
     Approve,
-    /// Run, import, reload, pause, resume.
+    /// Run, import, reload, pause, resume, carry out commands.
     Operate,
 }
 
@@ -160,7 +249,8 @@ impl ControlRequest {
             | Self::Import { .. }
             | Self::StopImport { .. }
             | Self::Pause { .. }
-            | Self::Resume { .. } => ControlRight::Operate,
+            | Self::Resume { .. }
+            | Self::Perform(_) => ControlRight::Operate,
         }
     }
 }
@@ -173,6 +263,8 @@ pub(super) enum ControlMessage {
     Hello(Hello),
     /// It goes on; at least every few seconds.
     Going(Going),
+    /// A command that is carried out goes on.
+    Event(CommandEvent),
     /// The last.
     Ended(Box<ControlReply>),
 }
@@ -217,6 +309,8 @@ pub enum ControlReply {
     Status(Vec<TenantStatus>),
     /// The pause that has ended, if there was one.
     Resumed(Option<TenantMark>),
+    /// The command has ended.
+    Performed(Box<CommandEnd>),
     /// It was not done.
     Refused(ControlRefusal),
 }
