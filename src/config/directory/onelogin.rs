@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DirectoryTable, TableCheck, WebKeys, web};
-use crate::config::network::NetworkTable;
 use crate::config::forms::canonical;
+use crate::config::network::NetworkTable;
 use crate::config::secret_ref::SecretRef;
 use crate::model::LifecycleStatus;
 

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{DirectoryTable, TableCheck, WebKeys, web};
-use crate::config::network::NetworkTable;
 use crate::config::forms::canonical;
+use crate::config::network::NetworkTable;
 use crate::config::secret_ref::SecretRef;
 
 /// `[source.toy]`

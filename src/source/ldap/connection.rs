@@ -166,14 +166,15 @@ fn tls_config(
     identity: Option<&ClientIdentity>,
     policy: &TlsPolicy,
 ) -> Result<Arc<ClientConfig>, SourceError> {
-    let wrong = |path: &Path, why: &dyn std::fmt::Display| {
-        SourceError::Settings(format!("ca_file {}: {why}", path.display()))
-    };
+    let wrong =
+        |path: &Path, why: &dyn std::fmt::Display| SourceError::Settings(format!("ca_file {}: {why}", path.display()));
     let pem = ca_file.map(|path| ca::read(path).map_err(|error| wrong(path, &error))).transpose()?;
-    let config = tls::client_config(pem.as_deref(), identity.map(ClientIdentity::for_tls), policy).map_err(|error| match ca_file {
-        Some(path) => wrong(path, &error),
-        None => SourceError::Settings(error.to_string()),
-    })?;
+    let config = tls::client_config(pem.as_deref(), identity.map(ClientIdentity::for_tls), policy).map_err(
+        |error| match ca_file {
+            Some(path) => wrong(path, &error),
+            None => SourceError::Settings(error.to_string()),
+        },
+    )?;
     Ok(Arc::new(config))
 }
 
