@@ -359,8 +359,8 @@ impl Carrier {
             );
             return Err(CommandFailure::config(message).hint(format!("add `--config {}`", own.display())));
         }
-        cli.global =
-            Global { config: self.global.config.clone(), state_dir: self.global.state_dir.clone(), ..cli.global };
+        let Global { format, color, verbose, quiet, .. } = cli.global;
+        cli.global = Global { format, color, verbose, quiet, ..self.global.clone() };
         Ok(cli)
     }
 
