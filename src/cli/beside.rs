@@ -133,7 +133,7 @@ impl Needs<'_> {
         let Ok(usable) = tenancy::load_usable(&global.config, self.tenants, Some(stores)) else { return false };
         let here = Secrets::of_this_process();
         usable.loaded.tenants.iter().any(|tenant| {
-            tenant.secrets().any(|(_, place)| here.fetch(place).is_err_and(|error| error.may_differ_elsewhere()))
+            tenant.secrets().any(|(_, place)| here.known(place).is_err_and(|error| error.may_differ_elsewhere()))
         })
     }
 
