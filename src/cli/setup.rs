@@ -38,7 +38,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &SetupArgs) -> R
     sides::revoked(&terminal, &mut answers)?;
     scope::ask(&terminal, &mut answers, snapshot.as_ref())?;
     closing::write(&terminal, global, &answers)?;
-    let (screen, works) = (terminal.screen, app_works && snapshot.is_some());
+    let (screen, works) = (terminal.screen.clone(), app_works && snapshot.is_some());
     // From here on an interruption is the plan's business.
     drop(terminal);
     closing::show(&screen, global, answers.plan.tenant.as_str(), works).await

@@ -61,13 +61,14 @@ impl Terminal {
         let failed = |error: std::io::Error| CommandFailure::failed(format!("reading the terminal: {error}"));
         let open = || std::io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(failed);
         let (input, kept) = (open()?, Arc::new(Mutex::new(Kept { input: Some(open()?), ..Kept::default() })));
-        let (screen, shared) = (Screen { quiet: false, ..*screen }, Arc::clone(&kept));
+        let (screen, shared) = (Screen { quiet: false, ..screen.clone() }, Arc::clone(&kept));
+        let told = screen.clone();
         let listener = tokio::spawn(async move {
             hung_up_or_interrupted().await;
             // Files that are just being written are written to their end.
             let mut kept = lock(&shared);
             kept.tidy();
-            screen.note(format!("\ninterrupted; {}", kept.what_was_written()));
+            told.note(format!("\ninterrupted; {}", kept.what_was_written()));
             std::process::exit(code::FAILED.into());
         });
         Ok(Self { screen, input, kept, listener })
