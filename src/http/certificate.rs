@@ -7,8 +7,15 @@ use jiff::Timestamp;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
-use super::tls::UnexpectedKey;
 use crate::clock;
+
+/// The key of a server that is not one of those that are expected.
+#[derive(Debug, thiserror::Error)]
+#[error("the server has the key {presented}, which is none of `pins`")]
+pub(super) struct UnexpectedKey {
+    /// As `pins` writes it.
+    pub(super) presented: String,
+}
 
 /// What a certificate error says that another attempt would say again; `None` for an error of the connection itself.
 ///

@@ -17,8 +17,8 @@ use url::{Host, Url};
 
 use super::error::{SendError, SetupError};
 use super::secret::{InvalidSecret, Secret};
-use crate::config::forms::KeyPin;
-use crate::config::network::{self, MinTls, NetworkTable};
+use crate::config::forms::{self, KeyPin};
+use crate::config::network::{MinTls, NetworkTable};
 use crate::config::secret::{SecretError, Secrets};
 use crate::model::text::shown;
 
@@ -90,8 +90,8 @@ impl Network {
             _ => None,
         };
         let proxy = match table.proxy.as_deref() {
-            None | Some(network::NONE) => ProxyChoice::Direct,
-            Some(network::ENVIRONMENT) => ProxyChoice::Environment,
+            None | Some(forms::NO_PROXY) => ProxyChoice::Direct,
+            Some(forms::PROXY_OF_ENVIRONMENT) => ProxyChoice::Environment,
             Some(address) => ProxyChoice::Through(ProxySettings {
                 address: address.to_owned(),
                 login,

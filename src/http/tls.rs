@@ -17,6 +17,7 @@ use rustls_platform_verifier::Verifier;
 use sha2::{Digest as _, Sha256};
 
 use super::SetupError;
+use super::certificate::UnexpectedKey;
 use super::network::{TlsPolicy, shown_pin};
 
 /// A certificate, those above it, and its private key.
@@ -72,14 +73,6 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, SetupError> {
 struct PinnedVerifier {
     verifier: Arc<dyn ServerCertVerifier>,
     pins: Vec<[u8; 32]>,
-}
-
-/// The key of a server that is not one of those that are expected.
-#[derive(Debug, thiserror::Error)]
-#[error("the server has the key {presented}, which is none of `pins`")]
-pub(super) struct UnexpectedKey {
-    /// As `pins` writes it.
-    pub(super) presented: String,
 }
 
 impl ServerCertVerifier for PinnedVerifier {

@@ -15,12 +15,12 @@ const UNIT: &str = "rosterd.service";
 const FOLDERS: [&str; 4] = ["etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
 
 /// Secrets with the keys that lead to them.
-pub(super) type NamedSecret<'a> = (Vec<&'a str>, &'a SecretRef);
+pub(super) type LocatedSecret<'a> = (Vec<&'a str>, &'a SecretRef);
 
 /// What is wrong with the commands of secrets, whatever machine they run on.
 pub(super) fn check(
     document: &Document<'_>,
-    secrets: &[NamedSecret<'_>],
+    secrets: &[LocatedSecret<'_>],
     programs: Option<&ProgramsTable>,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn check(
 }
 
 /// A warning with the lines to paste, if the unit of this machine forbids the programs of some secrets. `root` is `/`.
-pub(super) fn unit(document: &Document<'_>, secrets: &[NamedSecret<'_>], root: &Path) -> Option<Diagnostic> {
+pub(super) fn unit(document: &Document<'_>, secrets: &[LocatedSecret<'_>], root: &Path) -> Option<Diagnostic> {
     let exec = ExecPaths::of_unit(root)?;
     let commands = secrets.iter().filter_map(|(path, secret)| Some((path, secret.command.as_ref()?.first()?)));
     let forbidden: Vec<(&Vec<&str>, Vec<PathBuf>)> = commands

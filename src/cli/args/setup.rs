@@ -18,7 +18,7 @@ pub(in crate::cli) struct DemoArgs {
 /// `rosterd setup`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Asks on a terminal for the directory, the app and who belongs, and tests each answer as `rosterd doctor` does. The files\nare written at the end, after a question; then the first plan is shown. Nothing is sent to the app. Ctrl-C ends it at\nany time. In a script, `rosterd init` writes the same files.\n\nExamples:\n  rosterd setup\n  rosterd setup acme --config ./rosterd.toml"
+    after_help = "Asks on a terminal for the directory, the app and who belongs, and tests each answer as `rosterd doctor` does. The files are written at the end, after a question; then the first plan is shown. Nothing is sent to the app. Ctrl-C ends it at any time. In a script, `rosterd init` writes the same files.\n\nExamples:\n  rosterd setup\n  rosterd setup acme --config ./rosterd.toml"
 )]
 pub(in crate::cli) struct SetupArgs {
     /// Tenant name: lower-case letters, digits and dashes; asked for if omitted

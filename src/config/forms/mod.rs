@@ -19,7 +19,7 @@ pub use day::Day;
 pub use drift_schedule::DriftSchedule;
 pub use limit::Limit;
 pub(crate) use names::parenthesised_filter;
-pub use network::{DirectHost, KeyPin};
+pub use network::{DirectHost, KeyPin, NO_PROXY, PROXY_OF_ENVIRONMENT};
 pub use period::Period;
 pub use rate::Rate;
 pub use schedule::{Schedule, Zone};

@@ -7,11 +7,17 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{InvalidForm, TextForm, text_form};
 
+/// The word for the proxy that the environment names.
+pub const PROXY_OF_ENVIRONMENT: &str = "environment";
+
+/// The word for no proxy.
+pub const NO_PROXY: &str = "none";
+
 /// The address of a proxy, or a word that stands for one.
 pub(super) fn proxy(text: &str) -> Result<(), InvalidForm> {
     const HINT: &str =
         "write `http://proxy.example.com:3128`, `socks5://proxy.example.com:1080`, `environment` or `none`";
-    if text == crate::config::network::ENVIRONMENT || text == crate::config::network::NONE {
+    if text == PROXY_OF_ENVIRONMENT || text == NO_PROXY {
         return Ok(());
     }
     let url = super::address::parse(text, &["http", "socks5", "socks5h"], HINT).map_err(|error| InvalidForm {

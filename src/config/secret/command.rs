@@ -17,8 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use zeroize::Zeroizing;
 
-use super::secret::{LARGEST, SecretError};
-use super::secret_ref::SecretRef;
+use super::{LARGEST, SecretError, SecretRef};
 use crate::bounded;
 use crate::files::trust::{Distrust, FileTrust};
 use crate::model::text::{looks_like_a_secret, place as place_of, shown};
@@ -44,17 +43,17 @@ const AFTER_THE_END: Duration = Duration::from_secs(1);
 type CachedOutput = Option<(Instant, Zeroizing<String>)>;
 
 /// The outputs of programs, each behind a lock that is held while the program runs. A program is told apart by arguments and environment.
-static OUTPUTS: LazyLock<Mutex<HashMap<CommandLine, Arc<Mutex<CachedOutput>>>>> = LazyLock::new(Mutex::default);
+static OUTPUTS: LazyLock<Mutex<HashMap<SecretProgram, Arc<Mutex<CachedOutput>>>>> = LazyLock::new(Mutex::default);
 
 /// A program with its arguments and the names of its environment variables.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct CommandLine {
+struct SecretProgram {
     program: String,
     arguments: Vec<String>,
     environment: Vec<String>,
 }
 
-impl CommandLine {
+impl SecretProgram {
     /// The command of a place; `None` where it has none.
     fn of(place: &SecretRef) -> Option<Self> {
         let (program, arguments) = place.command.as_ref()?.split_first()?;
@@ -80,7 +79,7 @@ pub(super) fn fetch(
     place: &SecretRef,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Zeroizing<String>, SecretError> {
-    let line = CommandLine::of(place).ok_or(SecretError::NoPlace)?;
+    let line = SecretProgram::of(place).ok_or(SecretError::NoPlace)?;
     let limit = place.timeout.map_or(USUAL_LIMIT, |limit| limit.duration().min(LONGEST_LIMIT));
     let cache = place.cache.map_or(USUAL_CACHE, |cache| cache.duration());
     let slot = line.output();
@@ -98,7 +97,7 @@ pub(super) fn fetch(
 /// The last output of a command, if it is still used; nothing is started.
 pub(super) fn cached(place: &SecretRef) -> Option<Zeroizing<String>> {
     let cache = place.cache.map_or(USUAL_CACHE, |cache| cache.duration());
-    let slot = CommandLine::of(place)?.output();
+    let slot = SecretProgram::of(place)?.output();
     // While the program runs nothing is known yet.
     let slot = slot.try_lock().ok()?;
     slot.as_ref().filter(|(since, _)| since.elapsed() < cache).map(|(_, output)| output.clone())
@@ -106,11 +105,11 @@ pub(super) fn cached(place: &SecretRef) -> Option<Zeroizing<String>> {
 
 /// Why a program may not be started; nothing is started.
 pub(super) fn refusal(place: &SecretRef) -> Option<SecretError> {
-    fit(&CommandLine::of(place)?).err()
+    fit(&SecretProgram::of(place)?).err()
 }
 
 /// A program is named by its path, and no other user could have changed it.
-fn fit(line: &CommandLine) -> Result<(), SecretError> {
+fn fit(line: &SecretProgram) -> Result<(), SecretError> {
     let path = Path::new(&line.program);
     if !path.is_absolute() {
         return Err(
@@ -134,7 +133,7 @@ fn fit(line: &CommandLine) -> Result<(), SecretError> {
 }
 
 fn run(
-    line: &CommandLine,
+    line: &SecretProgram,
     limit: Duration,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Zeroizing<String>, SecretError> {
@@ -166,7 +165,7 @@ fn run(
     one_line(line, output)
 }
 
-fn not_started(line: &CommandLine, error: &std::io::Error) -> SecretError {
+fn not_started(line: &SecretProgram, error: &std::io::Error) -> SecretError {
     let remedy = match error.kind() {
         // The unit forbids programs, and the kernel says so with the same error as for a missing right.
         std::io::ErrorKind::PermissionDenied => format!(
@@ -244,7 +243,7 @@ fn in_words(status: ExitStatus, errors: &[u8], output: &[u8]) -> String {
 }
 
 /// The only line of the output.
-fn one_line(line: &CommandLine, output: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, SecretError> {
+fn one_line(line: &SecretProgram, output: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, SecretError> {
     const REMEDY: &str = "let it print the secret alone: one line, no more than 64 KiB of text";
     if output.len() as u64 > LARGEST {
         return Err(line.failed(format!("it printed more than {LARGEST} bytes"), REMEDY));

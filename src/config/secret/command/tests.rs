@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use super::super::secret::Secrets;
+use super::super::Secrets;
 use super::*;
 
 /// A script of the shell in a folder that only this user can change.
@@ -118,7 +118,7 @@ fn the_output_is_used_for_the_time_of_the_cache() {
     assert_eq!(script.runs(), 1);
     assert_eq!(secrets().known(&place).unwrap().unwrap().as_str(), "s3cr3t");
     // The same command with an older output than its time allows.
-    *CommandLine::of(&place).unwrap().output().lock().unwrap() =
+    *SecretProgram::of(&place).unwrap().output().lock().unwrap() =
         Instant::now().checked_sub(USUAL_CACHE).map(|since| (since, Zeroizing::new("old".to_owned())));
     assert_eq!(secrets().fetch(&place).unwrap().as_str(), "s3cr3t");
     assert_eq!(script.runs(), 2);
