@@ -175,11 +175,11 @@ impl Route {
         let SendError::Unreachable(why) = error else { return error };
         let proxy = self.proxy();
         if self.intercept.uri().scheme_str() != Some("http") {
-            return match why.contains("credentials not accepted") || why.contains("user/pass authentication") {
-                true => SendError::Untrusted(format!(
-                    "the proxy {proxy} refuses the user name and password: correct `proxy_user` and `proxy_password`"
+            return match timeout(ASK_LIMIT, self.is_refused_by_socks()).await {
+                Ok(Ok(true)) => SendError::Untrusted(format!(
+                    "the proxy {proxy} asks for a user name and password, or refuses them: set `proxy_user` and `proxy_password`"
                 )),
-                false => SendError::Unreachable(format!("{why} (through the proxy {proxy})")),
+                _ => SendError::Unreachable(format!("{why} (through the proxy {proxy})")),
             };
         }
         match timeout(ASK_LIMIT, self.connect()).await {
@@ -209,11 +209,37 @@ impl Route {
         }
     }
 
-    /// Asks the proxy once more for the connection, only to read the first line of what it says.
-    async fn connect(&self) -> std::io::Result<String> {
+    /// Logs in to a SOCKS5 proxy once more (RFC 1928 §3, RFC 1929 §2), only to see whether it refuses that.
+    async fn is_refused_by_socks(&self) -> std::io::Result<bool> {
+        const NO_LOGIN: u8 = 0;
+        const PASSWORD: u8 = 2;
+        const NONE_FITS: u8 = 0xff;
+        let mut stream = self.dial(1080).await?;
+        let login = self.intercept.raw_auth();
+        let methods: &[u8] = if login.is_some() { &[5, 2, NO_LOGIN, PASSWORD] } else { &[5, 1, NO_LOGIN] };
+        stream.write_all(methods).await?;
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer).await?;
+        let (PASSWORD, Some((user, password))) = (answer[1], login) else { return Ok(answer[1] == NONE_FITS) };
+        let mut request = zeroize::Zeroizing::new(vec![1]);
+        for part in [user, password] {
+            request.push(u8::try_from(part.len()).map_err(std::io::Error::other)?);
+            request.extend_from_slice(part.as_bytes());
+        }
+        stream.write_all(&request).await?;
+        stream.read_exact(&mut answer).await?;
+        Ok(answer[1] != 0)
+    }
+
+    async fn dial(&self, usual_port: u16) -> std::io::Result<TcpStream> {
         let uri = self.intercept.uri();
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let mut stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
+        TcpStream::connect((host, uri.port_u16().unwrap_or(usual_port))).await
+    }
+
+    /// Asks the proxy once more for the connection, only to read the first line of what it says.
+    async fn connect(&self) -> std::io::Result<String> {
+        let mut stream = self.dial(80).await?;
         let (origin, port) = &self.origin;
         let mut request = format!("CONNECT {origin}:{port} HTTP/1.1\r\nHost: {origin}:{port}\r\n").into_bytes();
         if let Some(header) = self.intercept.basic_auth() {

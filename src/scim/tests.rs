@@ -48,10 +48,12 @@ fn app_paced(base_url: String, buckets: &[BucketSpec], edit: impl FnOnce(&mut Pr
     profile.transport.discovery = false;
     edit(&mut profile);
     let pacer = Pacer::new(buckets, profile.pace.in_flight);
+    let transport = &profile.transport;
+    let login = Login::key(&transport.auth_header, &transport.auth_template, &Secret::new(TOKEN).unwrap());
     let settings = AppSettings {
         profile,
         base_url,
-        login: Login::key("Authorization", "Bearer {token}", &Secret::new(TOKEN).unwrap()),
+        login,
         identity: None,
         ca_pem: None,
         network: Default::default(),

@@ -238,7 +238,7 @@ async fn a_socks_proxy_resolves_the_name_and_asks_for_a_password() {
     assert_eq!(status(&settings(&authority, closed.network("socks5h", Some(("ann", "p@ss")), &[]))).await, Ok(204));
     let error = status(&settings(&authority, closed.network("socks5h", Some(("ann", "no")), &[]))).await.unwrap_err();
     assert!(
-        matches!(&error, SendError::Untrusted(text) if text.contains("refuses the user name and password")),
+        matches!(&error, SendError::Untrusted(text) if text.contains("asks for a user name and password, or refuses them")),
         "{error:?}"
     );
 }
