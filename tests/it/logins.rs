@@ -335,12 +335,10 @@ fn a_web_hook_that_demands_a_client_certificate_is_shown_one() {
         desk.rosterd.run(&["notify", "--test"])
     };
     let refused = hook("");
-    assert!(
-        refused.code != Some(0) && refused.stdout.contains("client certificate"),
-        "{}{}",
-        refused.stdout,
-        refused.stderr
-    );
+    // In TLS 1.3 the server says so after the handshake: where it also closes the connection, a client that is writing may not get to read it.
+    let is_said = ["client certificate", "not delivered"].iter().any(|said| refused.stdout.contains(said));
+    assert!(refused.code != Some(0) && is_said, "{}{}", refused.stdout, refused.stderr);
+    assert!(receiver.bodies().is_empty(), "nothing was delivered");
     hook(&certificate(&demanding, "client")).expect_code(0);
     assert_eq!(receiver.bodies().len(), 1);
 }

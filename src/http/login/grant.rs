@@ -188,7 +188,10 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The granted tokens of this process.
 #[derive(Default)]
-pub struct TokenSlots(Mutex<HashMap<[u8; 32], (Instant, Arc<TokenSlot>)>>);
+pub struct TokenSlots(Mutex<SlotsByGrant>);
+
+/// Tokens by the digest of what is asked for, each with the time when it was last asked for.
+type SlotsByGrant = HashMap<[u8; 32], (Instant, Arc<TokenSlot>)>;
 
 impl TokenSlots {
     /// The same grant, whose token is shared with whoever asks in the same way.

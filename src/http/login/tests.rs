@@ -2,12 +2,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use wiremock::matchers::{any, path, path_regex};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::login::SigningAlgorithm;
 use crate::config::profile::RateSetting;
 use crate::http::quota::pacer;
@@ -247,7 +248,7 @@ async fn an_assertion_is_signed_by_the_servers_clock_where_that_is_another() {
     for (ahead, asked) in [(an_hour, 2), (-an_hour, 2), (SignedDuration::ZERO, 1)] {
         let server = server(
             move |request| {
-                let now = Timestamp::now() + ahead;
+                let now = SystemClock.now() + ahead;
                 let [issued, expires] = times(request);
                 let answer = match (issued..=expires).contains(&now.as_second()) {
                     true => granted("token-of-an-assertion", 60),
