@@ -92,8 +92,14 @@ impl SecretSpans<'_> {
     fn in_table(&mut self, table: &DeTable<'_>, secret: bool) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let place = secret && PLACES.contains(&name) && fits(name, value.get_ref());
-            if !place {
+            let is_place = secret && PLACES.contains(&name);
+            if let (true, DeValue::Array(values)) = (is_place, value.get_ref()) {
+                // A program, its arguments, its variables: each is shown if it is no secret by itself.
+                let odd = values.iter().filter(|value| !fits(name, value.get_ref()));
+                odd.for_each(|value| self.in_value(name, value, true));
+                continue;
+            }
+            if !(is_place && fits(name, value.get_ref())) {
                 self.in_value(name, value, secret || may_name_a_secret(name));
             }
         }
@@ -230,6 +236,8 @@ mod tests {
             "token = { file = \"s3cr3t-and-more\" }",
             "token = { file = \"eyJs3cr3t0123456789\" }",
             "token = { env = \"eyJs3cr3t0123456789\" }",
+            "token = { command = [\"/usr/bin/echo\", \"eyJs3cr3t0123456789\"] }",
+            "token = { command = [\"/usr/bin/echo\", \"s3cr3t-and-more\"] }",
             "[target]\nbase_url = \"https://svc:s3cr3t@app.example.com/scim\"",
             "base_url = \"https://svc:s3cr3t/s3cr3t@app.example.com/scim\"",
             "base_url = 'https://svc:s3cr3t with blanks@app.example.com'",
@@ -262,6 +270,12 @@ mod tests {
         ] {
             assert_eq!(shown(text), text);
         }
+    }
+
+    #[test]
+    fn a_program_and_its_arguments_are_shown() {
+        let text = "token = { command = [\"/usr/bin/vault\", \"kv\", \"get\", \"-field=token\", \"secret/acme\"], environment = [\"VAULT_ADDR\"] }";
+        assert_eq!(shown(text), text);
     }
 
     #[test]

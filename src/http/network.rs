@@ -1,5 +1,5 @@
 //! Through which proxy a client reaches its origin, and what it asks of TLS. What comes in are settings whose secrets are fetched already; what goes out
-//! is a [`Route`], or a sentence that says what is wrong with the settings, or what the proxy says.
+//! is the way to an origin, or a sentence that says what is wrong with the settings, or what the proxy says.
 //!
 //! A proxy sees the name of the origin and encrypted bytes: only `https` goes through it, so that no proxy ever reads a credential of either side. An origin
 //! on this machine is reached directly. The variables of the environment count only where the settings say so.
