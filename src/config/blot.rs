@@ -188,7 +188,7 @@ fn fits(place: &str, value: &DeValue<'_>) -> bool {
     }
     let format = match place {
         "credential" => "credential-name",
-        "env" => "environment-variable",
+        "env" | "environment" => "environment-variable",
         // A day has ten characters, all of them plain.
         "expires" => return text.len() <= 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-'),
         // A path has a slash or an ending, or is a plain word.
