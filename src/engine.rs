@@ -7,6 +7,7 @@ mod connect;
 mod doctor;
 mod doctor_accounts;
 mod doctor_duplicates;
+mod doctor_network;
 mod errands;
 mod error;
 mod explain;
@@ -142,8 +143,9 @@ impl Engine {
         let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours, &addresses);
         let writer = RunWriter { app: &app, ledger: &state };
         let ended = cycle(&job, writer, &wish.ask()).await;
-        self.note_key_in_use(&app, state.notes())?;
+        let noted = self.note_key_in_use(&app, state.notes());
         let report = ended?;
+        noted?;
         state.note_approvals_of_undo(&report.run).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))

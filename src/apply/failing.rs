@@ -11,7 +11,7 @@ use crate::scim::CallError;
 use crate::store::{Effect, FailureNote, StoreError};
 
 impl RunWorker<'_> {
-    /// Conflicts found while planning are failures of their objects, with a next try. Whoever waits for a decision before
+    /// Conflicts found while planning are failures of their objects, with a next try. A user who waits for a decision before
     /// they have an account is looked up less and less often, too.
     pub(super) async fn note_blocked(&self, operations: &[Operation]) -> Result<(), StoreError> {
         let now = self.run.clock.now();
@@ -36,7 +36,7 @@ impl RunWorker<'_> {
         }
     }
 
-    /// An object is in step again: its note goes.
+    /// An object is in sync again: its note goes.
     pub(super) fn settle(&self, object: &ObjectRef, effects: &mut Vec<Effect>) {
         if self.known.failures.contains_key(object) && !self.found.has_failed(object) {
             effects.push(Effect::Settled { object: object.clone() });

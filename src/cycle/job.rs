@@ -66,7 +66,7 @@ pub struct CycleJob<'a> {
     pub in_flight: usize,
     /// How failures are repeated.
     pub repeat: Repeat,
-    /// Fingerprints of everything above that decides over people: with another one everybody is compared anew.
+    /// Fingerprints of everything above that decides over people: with another one all users are compared again.
     pub settings: SettingsMark,
     /// Where the credentials of both sides go.
     pub addresses: &'a Addresses,

@@ -22,7 +22,7 @@ use crate::source::{Source, SourceError};
 const PREPARE_LIMIT: Duration = Duration::from_secs(20);
 
 impl Engine {
-    /// The directory, connected anew with the secret as it is now.
+    /// The directory, connected with the secret as it is now.
     ///
     /// # Errors
     /// When the secret can't be read, or the table can't work, or a file that it names does not answer in time.

@@ -5,16 +5,12 @@ use std::slice;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use url::Url;
 
 use super::probe::NOTE;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, doctor_network};
 use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms;
-use crate::config::network::NetworkTable;
-use crate::config::secret::Secrets;
 use crate::desired::{Desired, GroupMatch};
-use crate::http::network::{Network, ProxyChoice};
 use crate::http::{LONG_ENOUGH, Secret};
 use crate::model::{CheckVerdict, Finding, fold};
 use crate::progress::Progress;
@@ -157,7 +153,7 @@ impl Engine {
         };
         checkup.add(Side::Directory, self.short_secrets("source"));
         let addresses = self.tenant.file.source.addresses();
-        checkup.add(Side::Directory, proxies(&addresses, &self.tenant.directory_network()));
+        checkup.add(Side::Directory, doctor_network::proxies(&addresses, &self.tenant.directory_network()));
         progress.stage("looking at the directory", None);
         let found = source.examine().await;
         let refused = found.iter().any(|finding| finding.verdict == CheckVerdict::Wrong);
@@ -269,7 +265,10 @@ impl Engine {
             Err(error) => return checkup.add(Side::App, [not_prepared("app", &error)]),
         };
         checkup.add(Side::App, self.short_secrets("target"));
-        checkup.add(Side::App, proxies(slice::from_ref(&self.tenant.file.target.base_url), &self.tenant.app_network()));
+        checkup.add(
+            Side::App,
+            doctor_network::proxies(slice::from_ref(&self.tenant.file.target.base_url), &self.tenant.app_network()),
+        );
         let rules = self.rules();
         let mapped = rules.read_paths();
         let wanted = Use { mapped: &mapped, groups: rules.groups_on(), now: self.clock.now() };
@@ -435,33 +434,6 @@ fn part_of<'a>(text: &str, mut names: impl Iterator<Item = &'a str>) -> Option<S
     let folded = fold(text.trim_matches('*'));
     let is_near = |name: &&str| !folded.is_empty() && (fold(name).contains(&folded) || folded.contains(&fold(name)));
     names.find(is_near).map(str::to_owned)
-}
-
-/// Through which proxy the addresses of a side are reached; and that the environment names one that is not used, since other programs use it.
-fn proxies(addresses: &[String], table: &NetworkTable) -> Vec<Finding> {
-    let Ok(network) = Network::load(
-        &NetworkTable { proxy_user: None, proxy_password: None, ..table.clone() },
-        &Secrets::of_this_process(),
-    ) else {
-        return Vec::new();
-    };
-    let of_address = |address: &String| {
-        let url = Url::parse(address).ok()?;
-        let host = url.host_str()?.to_owned();
-        match (network.proxy.shown_for(&url), ProxyChoice::in_environment(&url)) {
-            (Ok(Some(proxy)), _) => Some(Finding::ok("proxy", format!("{host} is reached through {proxy}"))),
-            (Ok(None), Some(proxy)) if matches!(network.proxy, ProxyChoice::Direct) && url.scheme() == "https" => {
-                Some(Finding::warning(
-                    "proxy",
-                    format!("{host} is reached directly; the environment names the proxy {proxy}, which is not used"),
-                    "to use it, write `proxy = \"environment\"` into `[network]` of rosterd.toml",
-                ))
-            }
-            (Ok(None), _) => None,
-            (Err(error), _) => Some(Finding::wrong("proxy", error.to_string(), "correct `proxy` in `[network]`")),
-        }
-    };
-    addresses.iter().filter_map(of_address).collect()
 }
 
 /// A connection that can't even be prepared: a secret, a file or an address.

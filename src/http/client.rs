@@ -1,7 +1,8 @@
 //! A client for one origin. In: a method, path segments, a query, a body. Out: a status, a few headers, the whole body.
 
+mod transport;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
+use self::transport::{base_url, transport};
 use super::client_certificate::ClientIdentity;
 use super::date::http_date;
 use super::error::{BodyFault, SendError, SetupError, send_error};
@@ -18,20 +20,14 @@ use super::network::{Network, Route};
 use super::retry;
 use super::secret::Secret;
 use super::spellings::Spellings;
-use super::tls;
 use crate::clock::{Clock, SystemClock};
 use crate::fail;
-use crate::model::text::address;
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How much of an error's body is read: enough for any message, too little to be a burden.
 const ERROR_BODY: usize = 64 << 10;
-
-/// Many servers drop a connection after five idle seconds. Reusing one just then loses a request with unknown outcome, which
-/// costs a look-up; a new connection costs a handshake.
-const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// The methods in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -453,77 +449,6 @@ fn wish(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     asked.or_else(|| {
         QUOTAS.iter().find_map(|(remaining, reset)| retry::quota_pause(text(remaining)?, text(reset)?, sent, now))
     })
-}
-
-fn base_url(text: &str, allow_http_loopback: bool) -> Result<Url, SetupError> {
-    let fail = |why: &str| SetupError::new(format!("the base URL {:?} can't be used: {why}", address(text)));
-    let url = Url::parse(text.trim()).map_err(|why| fail(&why.to_string()))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // Not quoted: what stands there is a secret.
-        return Err(SetupError::new("the base URL has a user name or password in it; tokens belong in secret files"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(fail("it ends in a query or fragment; leave out everything from \"?\" or \"#\" on"));
-    }
-    let loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => return Err(fail("it names no host")),
-    };
-    match (url.scheme(), loopback, allow_http_loopback) {
-        ("https", ..) | ("http", true, true) => Ok(url),
-        ("http", true, false) => Err(fail("plain http to a loopback address needs `allow_http_loopback = true`")),
-        ("http", false, _) => Err(fail("the token would travel in the clear; use https")),
-        _ => Err(fail("only https is spoken")),
-    }
-}
-
-fn transport(settings: &ClientSettings, base: &Url, route: Option<&Route>) -> Result<reqwest::Client, SetupError> {
-    let agent = match settings.user_agent.as_str() {
-        "" => concat!("rosterd/", env!("CARGO_PKG_VERSION")),
-        own => own,
-    };
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .https_only(base.scheme() == "https")
-        .user_agent(agent)
-        .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.idle_timeout)
-        .timeout(settings.total_timeout)
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(64)
-        .tcp_nodelay(true);
-    if base.scheme() == "http" {
-        // No certificate will be looked at, so a machine without any is fine. And `localhost` is what it says, whatever a
-        // name server thinks.
-        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-        builder = builder
-            .tls_certs_only(std::iter::empty())
-            .resolve_to_addrs("localhost", &loopback.map(|address| SocketAddr::new(address, 0)));
-    } else {
-        let client = settings.identity.as_ref().map(ClientIdentity::for_tls);
-        let mut tls = tls::client_config(settings.ca_pem.as_deref(), client, &settings.network.tls)?;
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        builder = builder.tls_backend_preconfigured(tls);
-    }
-    if let Some(route) = route {
-        builder = builder.proxy(route.for_http()?);
-    }
-    builder.build().map_err(|why| SetupError::new(format!("TLS can't be set up: {}", chain(&why))))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(inner) = next {
-        text = format!("{text}: {inner}");
-        next = inner.source();
-    }
-    text
 }
 
 fn header_name(name: &str) -> Result<HeaderName, SetupError> {

@@ -204,6 +204,19 @@ pub async fn clean_up_after(
     Ok(probe.out.left)
 }
 
+/// Whether nothing more can be tried after a call that failed like this.
+fn ends(error: &CallError) -> bool {
+    matches!(
+        error.class,
+        FailureClass::Unauthorized
+            | FailureClass::Unreachable
+            | FailureClass::Untrusted
+            | FailureClass::LoginRefused
+            | FailureClass::LoginFailed
+            | FailureClass::Redirect
+    )
+}
+
 /// A profile that keeps nothing back: what the app refuses is what is to be found out.
 fn open(profile: &Profile) -> Profile {
     let mut open = profile.clone();

@@ -202,7 +202,7 @@ impl Draft {
         tenant.ok_or(found)
     }
 
-    /// Writes everything. A file that is there already stays, but for the tenant's own: whoever calls this has asked. The tenant's comes last: a
+    /// Writes everything. A file that is there already stays, but for the tenant's own: the caller has asked. The tenant's comes last: a
     /// step that fails leaves no tenant behind, and the same command goes on once the cause is gone. `report` says what was written, also after an
     /// error.
     ///

@@ -194,7 +194,7 @@ pub struct TokenSlots(Mutex<SlotsByGrant>);
 type SlotsByGrant = HashMap<[u8; 32], (Instant, Arc<TokenSlot>)>;
 
 impl TokenSlots {
-    /// The same grant, whose token is shared with whoever asks in the same way.
+    /// The same grant, whose token is shared by all who ask in the same way.
     #[must_use]
     pub fn sharing(&self, grant: Grant) -> Grant {
         let now = Instant::now();

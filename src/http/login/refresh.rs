@@ -123,7 +123,7 @@ impl RefreshFile {
                 }
             }
         }
-        // Read under the lock: whoever had it may have replaced the token.
+        // Read under the lock: the process that had it may have replaced the token.
         let token = self.read()?;
         let next = PendingFile::beside(&self.0, 0o600).map_err(disk)?;
         Ok(Exchange { path: self.0.clone(), token, next, _lock: lock })

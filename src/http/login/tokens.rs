@@ -104,7 +104,7 @@ impl TokenSlot {
         match &state.token {
             Some(other) if other.serial != refused.serial => return Ok(Some(Arc::clone(other))),
             Some(same) if same.after_refusal && !same.accepted.load(Ordering::Relaxed) => {
-                // The next run asks anew.
+                // The next run asks again.
                 state.token = None;
                 return Ok(None);
             }

@@ -168,7 +168,7 @@ async fn a_proxy_sees_the_hosts_name_and_never_the_request() {
 }
 
 #[tokio::test]
-async fn i6_a_proxys_password_goes_to_the_proxy_alone() {
+async fn i6_the_password_of_a_proxy_goes_to_the_proxy_alone() {
     let (authority, port) = origin().await;
     // `ann:p@ss word/1` in base64.
     let proxy = TestProxy::start(Habit::Login(port, "YW5uOnBAc3Mgd29yZC8x")).await;

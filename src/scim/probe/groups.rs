@@ -1,7 +1,7 @@
 //! What is tried with one throw-away group, whose only member is the throw-away person: whether members can be taken out, whether the group can
 //! be renamed, whether a second one of its name is another one, and what becomes of a membership while the account is deactivated.
 
-use super::{End, Leftover, Probe};
+use super::{End, Leftover, Probe, ends};
 use crate::model::{AppId, Finding, SourceId, fold};
 use crate::scim::client::App;
 use crate::scim::{
@@ -271,16 +271,3 @@ impl Probe<'_> {
 }
 
 const VENDOR: &str = "ask the app's vendor; until it is right, do not rely on its groups";
-
-/// Whether nothing more can be tried.
-fn ends(error: &CallError) -> bool {
-    matches!(
-        error.class,
-        FailureClass::Unauthorized
-            | FailureClass::Unreachable
-            | FailureClass::Untrusted
-            | FailureClass::LoginRefused
-            | FailureClass::LoginFailed
-            | FailureClass::Redirect
-    )
-}

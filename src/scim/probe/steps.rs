@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::seen::{FilterFault, ProbeObservation};
-use super::{End, Knob, KnobValue, Probe, fold, open};
+use super::{End, Knob, KnobValue, Probe, ends, fold, open};
 use crate::config::attributes::ValueShape;
 use crate::config::profile::{LookUp, PagingStyle};
 use crate::http::failure::{AfterFailure, CallKind, after_try};
@@ -394,15 +394,7 @@ impl Probe<'_> {
         let set: Attributes = [(path.clone(), Value::from(to.clone()))].into_iter().collect();
         let sent = self.write(async || app.update_user(id, &set, &[]).await).await;
         if let Err(error) = &sent
-            && matches!(
-                error.class,
-                FailureClass::Unauthorized
-                    | FailureClass::Unreachable
-                    | FailureClass::Untrusted
-                    | FailureClass::LoginRefused
-                    | FailureClass::LoginFailed
-                    | FailureClass::Redirect
-            )
+            && ends(error)
         {
             return Err(End::Call(error.clone()));
         }

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::seen::ProbeObservation;
-use super::{End, Instead, Knob, Probe, open};
+use super::{End, Instead, Knob, Probe, ends, open};
 use crate::config::profile::{OpCase, PatchPath, Profile, UpdateMethod};
 use crate::model::{AppId, Attributes, Finding, Path};
 use crate::scim::client::App;
 use crate::scim::json::JsonObject;
-use crate::scim::{AppWrite as _, FailureClass, resource};
+use crate::scim::{AppWrite as _, resource};
 
 impl Probe<'_> {
     /// The first style of update that changes a name.
@@ -49,19 +49,7 @@ impl Probe<'_> {
                     return Ok(Some((app, style)));
                 }
                 Ok(_) => refusals.push(format!("{style} is accepted and changes nothing")),
-                Err(error)
-                    if matches!(
-                        error.class,
-                        FailureClass::Unauthorized
-                            | FailureClass::Unreachable
-                            | FailureClass::Untrusted
-                            | FailureClass::LoginRefused
-                            | FailureClass::LoginFailed
-                            | FailureClass::Redirect
-                    ) =>
-                {
-                    return Err(error.into());
-                }
+                Err(error) if ends(&error) => return Err(error.into()),
                 Err(error) => refusals.push(format!("{style}: {}", error.message)),
             }
         }
