@@ -209,6 +209,11 @@ impl<'e> Secrets<'e> {
         }
     }
 
+    /// Forgets what a `command` printed, because it was refused. Any other place is read again for each run anyhow.
+    pub fn forget(place: &SecretRef) {
+        command::forget(place);
+    }
+
     fn credential(&self, name: &str) -> Result<Zeroizing<String>, SecretError> {
         let folder = self.credentials.as_ref().ok_or_else(|| SecretError::NoCredentials(place_of(name)))?;
         if super::forms::check("credential-name", name) != Some(Ok(())) {

@@ -202,6 +202,9 @@ impl Runner for EngineRunner {
             watch.ended(repaired.as_ref().map(|(report, _)| report));
             ended = RunEnd::of_run(&repaired);
         }
+        if ended.about.cause == Some(Cause::Credential) {
+            tenant.secrets().for_each(|(_, place)| Secrets::forget(place));
+        }
         let about = match credentials {
             Some(Credentials { mark, expiries }) => RunContext { mark: Some(mark), expiries, ..ended.about },
             // They did not answer, as the run has said, which needs them too.

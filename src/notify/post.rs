@@ -3,6 +3,7 @@
 //! The oldest first and one at a time. What is not taken is sent again after a while, longer each time; after three days it is
 //! given up. The policy is that of every call of this program: https or loopback, no redirect followed, limits on all of it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,15 +55,10 @@ pub async fn deliver(table: &NotifyTable, body: &MessageBody, now: Timestamp) ->
 }
 
 async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result<Delivery, String> {
-    let secret = secret(table).await?;
-    let ca_pem = match &table.ca_file {
-        Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
-        None => None,
-    };
-    let load = |table| ClientIdentity::load(table, &Secrets::of_this_process(), now);
-    let identity = table.client_certificate.as_ref().map(load).transpose().map_err(|error| error.to_string())?;
-    let network = Network::load(&table.network.clone().unwrap_or_default(), &Secrets::of_this_process())
-        .map_err(|error| error.to_string())?;
+    let (own, limit) = (table.clone(), SECRET_LIMIT);
+    // Aside: a file may lie on a share that hangs, and a program takes its time.
+    let fetched = bounded::run("a secret or certificate of a receiver", limit, move || Fetched::of(&own, now)).await;
+    let Fetched { secret, ca_pem, identity, network } = fetched.map_err(|overdue| overdue.to_string())??;
     let RenderedMessage { segments, query, headers, body } = in_its_form(table, body, &secret, now)?;
     // A client a try: messages are rare, and each has headers of its own.
     let client = Client::new(&ClientSettings {
@@ -91,13 +87,25 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
     })
 }
 
-/// Fetches the receiver's secret aside: a file may lie on a share that hangs, and a program takes its time.
-async fn secret(table: &NotifyTable) -> Result<Zeroizing<String>, String> {
-    let place = table.secret.clone();
-    let fetch = move || Secrets::of_this_process().fetch(&place);
-    let fetched =
-        bounded::run("the secret of a receiver", SECRET_LIMIT, fetch).await.map_err(|overdue| overdue.to_string())?;
-    fetched.map_err(|error| error.to_string())
+/// What a receiver's table names, as it is now.
+struct Fetched {
+    secret: Zeroizing<String>,
+    ca_pem: Option<Vec<u8>>,
+    identity: Option<ClientIdentity>,
+    network: Network,
+}
+
+impl Fetched {
+    fn of(table: &NotifyTable, now: Timestamp) -> Result<Self, String> {
+        let secrets = Secrets::of_this_process();
+        let secret = secrets.fetch(&table.secret).map_err(|error| error.to_string())?;
+        let read = |path: &PathBuf| ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()));
+        let ca_pem = table.ca_file.as_ref().map(read).transpose()?;
+        let load = |table| ClientIdentity::load(table, &secrets, now);
+        let identity = table.client_certificate.as_ref().map(load).transpose().map_err(|error| error.to_string())?;
+        let network = Network::load(&table.network.clone().unwrap_or_default(), &secrets);
+        Ok(Self { secret, ca_pem, identity, network: network.map_err(|error| error.to_string())? })
+    }
 }
 
 /// The message as its receiver takes it: by a template, or the JSON of the documentation with its signature.

@@ -11,10 +11,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
 use zeroize::Zeroizing;
 
 use super::{LARGEST, SecretError, SecretRef};
@@ -28,6 +28,10 @@ const USUAL_CACHE: Duration = Duration::from_secs(300);
 /// How long a program may take where `timeout` is left out, and at most.
 const USUAL_LIMIT: Duration = Duration::from_secs(10);
 const LONGEST_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long another run of the same program is waited for, and how often that is looked at.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const TURN: Duration = Duration::from_millis(50);
 
 /// How much of a program's error output is read, and how much of that is shown.
 const MOST_ERRORS: u64 = 16 << 10;
@@ -66,6 +70,25 @@ impl SecretProgram {
         Arc::clone(outputs.entry(self.clone()).or_default())
     }
 
+    /// The place of the output, once no other run of the program is under way. Who waits says so, since that may take as long as the program.
+    fn turn<'s>(&self, slot: &'s Mutex<CachedOutput>) -> Result<MutexGuard<'s, CachedOutput>, SecretError> {
+        let began = Instant::now();
+        loop {
+            match slot.try_lock() {
+                Ok(slot) => return Ok(slot),
+                Err(TryLockError::Poisoned(slot)) => return Ok(slot.into_inner()),
+                Err(TryLockError::WouldBlock) if began.elapsed() > LONGEST_WAIT => {
+                    let why = format!("earlier runs of it took more than {} s", LONGEST_WAIT.as_secs());
+                    return Err(self.failed(why, "run it by hand as the user of the service"));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    bounded::beat();
+                    std::thread::sleep(TURN);
+                }
+            }
+        }
+    }
+
     fn failed(&self, why: impl Into<String>, remedy: impl Into<String>) -> SecretError {
         SecretError::Command { program: place_of(&self.program), why: why.into(), remedy: remedy.into() }
     }
@@ -83,7 +106,7 @@ pub(super) fn fetch(
     let limit = place.timeout.map_or(USUAL_LIMIT, |limit| limit.duration().min(LONGEST_LIMIT));
     let cache = place.cache.map_or(USUAL_CACHE, |cache| cache.duration());
     let slot = line.output();
-    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = line.turn(&slot)?;
     if let Some((since, output)) = slot.as_ref().filter(|(since, _)| since.elapsed() < cache) {
         tracing::trace!(age = ?since.elapsed(), "using the cached output of a secret command");
         return Ok(output.clone());
@@ -101,6 +124,12 @@ pub(super) fn cached(place: &SecretRef) -> Option<Zeroizing<String>> {
     // While the program runs nothing is known yet.
     let slot = slot.try_lock().ok()?;
     slot.as_ref().filter(|(since, _)| since.elapsed() < cache).map(|(_, output)| output.clone())
+}
+
+/// Forgets the last output: it was refused, so that the next one is asked for although its time has not passed.
+pub(super) fn forget(place: &SecretRef) {
+    let Some(program) = SecretProgram::of(place) else { return };
+    OUTPUTS.lock().unwrap_or_else(PoisonError::into_inner).remove(&program);
 }
 
 /// Why a program may not be started; nothing is started.
@@ -146,10 +175,13 @@ fn run(
         .envs(names.filter_map(|name| Some((variable(&name)?, name))).map(|(value, name)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).current_dir("/");
     let mut child = command.spawn().map_err(|error| not_started(line, &error))?;
-    let output = reader(child.stdout.take(), LARGEST + 1);
-    let errors = reader(child.stderr.take(), MOST_ERRORS);
-    let status = ended(&mut child, limit)
-        .map_err(|error| line.failed(format!("it could not be waited for: {error}"), "try again"))?;
+    let watched = Watched::new(&mut child).and_then(|watched| Ok((watched.ended(&mut child, limit)?, watched)));
+    let (status, Watched { output, errors, .. }) = watched.map_err(|error| {
+        // Not even a thread could be had: nothing is left running that no one waits for.
+        let killed = child.kill().and_then(|()| child.wait());
+        tracing::debug!(?killed, "a secret command that could not be waited for");
+        line.failed(format!("it could not be waited for: {error}"), "try again")
+    })?;
     let Some(status) = status else {
         let remedy =
             "run it by hand as the user of the service to see what it waits for, or set `timeout` (at most 1m)";
@@ -178,10 +210,47 @@ fn not_started(line: &SecretProgram, error: &std::io::Error) -> SecretError {
     line.failed(format!("it can't be started: {error}"), remedy)
 }
 
-/// Reads one output of the program on a thread of its own, up to a limit. What comes after it is read and dropped, so that the program ends.
-fn reader(pipe: Option<impl Read + Send + 'static>, most: u64) -> Receiver<Zeroizing<Vec<u8>>> {
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
+/// A program that runs, with what is heard of it.
+struct Watched {
+    pid: Pid,
+    output: Receiver<Zeroizing<Vec<u8>>>,
+    errors: Receiver<Zeroizing<Vec<u8>>>,
+    over: Receiver<rustix::io::Result<Option<WaitIdStatus>>>,
+}
+
+impl Watched {
+    /// Listens to the program, on threads: each waits for something that has no time limit of its own.
+    fn new(child: &mut Child) -> std::io::Result<Self> {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| std::io::Error::other("it has no process id"))?;
+        let (output, errors) = (reader(child.stdout.take(), LARGEST + 1)?, reader(child.stderr.take(), MOST_ERRORS)?);
+        // It is not reaped there: its number stays taken until after the last signal to its group.
+        let over = aside(move || waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT))?;
+        Ok(Self { pid, output, errors, over })
+    }
+
+    /// Waits for the end of the program, or kills it and all it started at the time limit (`None`).
+    fn ended(&self, child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+        let began = Instant::now();
+        let is_over = loop {
+            match self.over.recv_timeout(BEAT.min(limit.saturating_sub(began.elapsed()))) {
+                Ok(ended) => break ended.map(|_| true)?,
+                Err(RecvTimeoutError::Timeout) if began.elapsed() < limit => bounded::beat(),
+                Err(_) => break false,
+            }
+        };
+        // Also what a program that has ended left in its group.
+        if let Err(error) = kill_process_group(self.pid, Signal::KILL) {
+            tracing::trace!(%error, "nothing was left of a secret command");
+        }
+        let status = child.wait()?;
+        Ok(is_over.then_some(status))
+    }
+}
+
+/// Reads one output of the program, up to a limit. What comes after it is read and dropped, so that the program ends.
+fn reader(pipe: Option<impl Read + Send + 'static>, most: u64) -> std::io::Result<Receiver<Zeroizing<Vec<u8>>>> {
+    aside(move || {
         // Room for all of it at once: a buffer that grows would leave copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
         if let Some(mut pipe) = pipe {
@@ -190,34 +259,19 @@ fn reader(pipe: Option<impl Read + Send + 'static>, most: u64) -> Receiver<Zeroi
             let rest = std::io::copy(&mut pipe, &mut std::io::sink());
             tracing::trace!(?read, ?rest, "output of a secret command");
         }
-        drop(tell.send(bytes));
-    });
-    told
+        bytes
+    })
 }
 
-/// Waits for the end of the program, or kills it and all it started at the time limit (`None`).
-fn ended(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| std::io::Error::other("it has no process id"))?;
+/// Does something on a thread of its own.
+fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<Receiver<T>> {
     let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        // It is not reaped here: its number stays taken until after the last signal to its group.
-        let _gave_up = tell.send(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
-    });
-    let began = Instant::now();
-    let is_over = loop {
-        match told.recv_timeout(BEAT.min(limit.saturating_sub(began.elapsed()))) {
-            Ok(ended) => break ended.map(|_| true)?,
-            Err(RecvTimeoutError::Timeout) if began.elapsed() < limit => bounded::beat(),
-            Err(_) => break false,
-        }
-    };
-    // Also what a program that has ended left in its group.
-    if let Err(error) = kill_process_group(pid, Signal::KILL) {
-        tracing::trace!(%error, "nothing was left of a secret command");
-    }
-    let status = child.wait()?;
-    Ok(is_over.then_some(status))
+    std::thread::Builder::new().name("secret".to_owned()).spawn(move || {
+        let result = work();
+        // Who waited may have given up.
+        let _gave_up = tell.send(result);
+    })?;
+    Ok(told)
 }
 
 /// How a program failed, with the end of its error output. Words that look like a secret, and all that it printed as its output, are left out.

@@ -97,7 +97,7 @@ fn a_program_that_hangs_is_killed_with_all_it_started() {
     let error = secrets().fetch(&place).unwrap_err().to_string();
     assert!(error.contains("it did not end within 1 s and was killed"), "{error}");
     let child: i32 = std::fs::read_to_string(script.folder.path().join("child")).unwrap().trim().parse().unwrap();
-    // The signal was sent; the kernel ends the process when it gets to it, and whoever adopted it reaps it.
+    // The signal was sent; the kernel ends the process when it gets to it, and its new parent reaps it.
     let is_gone = || {
         let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
         state.is_empty() || state.contains(") Z ")
@@ -141,6 +141,16 @@ fn many_who_want_it_at_once_start_the_program_once() {
         }
     });
     assert_eq!(script.runs(), 1);
+}
+
+#[test]
+fn an_output_that_was_refused_is_asked_for_once_more() {
+    let script = Script::new("echo run >> \"$(dirname \"$0\")/runs\"; echo s3cr3t");
+    let place = script.place("x");
+    secrets().fetch(&place).unwrap();
+    Secrets::forget(&place);
+    secrets().fetch(&place).unwrap();
+    assert_eq!(script.runs(), 2);
 }
 
 #[test]
